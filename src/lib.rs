@@ -1,1 +1,3 @@
+//! Orlop, a self-hosted registry for OCI artifacts and container images.
 
+pub mod oci;
