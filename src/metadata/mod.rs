@@ -1,0 +1,27 @@
+//! Rows: what the registry knows about its content, in SQLite.
+//!
+//! One file an aggregate, each with the row types and every query on them. A query takes the
+//! connection to run on, so that the caller decides what belongs to one transaction. Nothing here
+//! decides what may happen; that is the registry's.
+
+mod database;
+
+pub use database::Database;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MetadataError {
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the database's schema could not be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("databases of type {0:?} are not supported: use sqlite:PATH")]
+    Engine(Box<str>),
+    /// Something else than Orlop wrote to the database, or it is damaged.
+    #[error("the database holds {value:?} as {column}, which is not valid")]
+    Damaged { column: &'static str, value: String },
+}
+
+/// Microseconds since 1970, UTC: the time as all rows keep it.
+pub fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
