@@ -4,5 +4,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod http;
 pub mod metadata;
 pub mod oci;

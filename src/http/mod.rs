@@ -1,0 +1,5 @@
+//! HTTP: one file a resource. A handler extracts, calls the registry, and answers.
+
+pub mod error;
+
+pub use error::Error;
