@@ -4,7 +4,13 @@
 //! connection to run on, so that the caller decides what belongs to one transaction. Nothing here
 //! decides what may happen; that is the registry's.
 
+pub mod blobs;
 mod database;
+pub mod manifests;
+pub mod repositories;
+mod rows;
+pub mod tags;
+pub mod uploads;
 
 pub use database::Database;
 

@@ -1,0 +1,151 @@
+use std::collections::HashMap;
+
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::MetadataError;
+use super::rows::{LIST_CHUNK, parsed, placeholders, size, size_to_sql};
+use crate::oci::{Digest, RepositoryName};
+
+/// A blob as a repository shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    pub id: i64,
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Blob {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            digest: parsed(row, "digest")?,
+            size: size(row, "size")?,
+        })
+    }
+}
+
+/// The blob, if it is visible in the repository.
+pub async fn find(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<Blob>, MetadataError> {
+    let row = sqlx::query(
+        "SELECT b.id, b.digest, b.size FROM repositories r
+         JOIN repository_blobs l ON l.repository_id = r.id AND l.deleted_at IS NULL
+         JOIN blobs b ON b.id = l.blob_id
+         WHERE r.name = $1 AND b.digest = $2",
+    )
+    .bind(repository.as_str())
+    .bind(digest.as_str())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(Blob::from_row).transpose()
+}
+
+/// Those of `digests` that are visible in the repository.
+pub async fn find_all(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    digests: &[&Digest],
+) -> Result<HashMap<Digest, Blob>, MetadataError> {
+    let mut found = HashMap::new();
+    for chunk in digests.chunks(LIST_CHUNK) {
+        let sql = format!(
+            "SELECT b.id, b.digest, b.size FROM blobs b
+             JOIN repository_blobs l
+               ON l.blob_id = b.id AND l.repository_id = $1 AND l.deleted_at IS NULL
+             WHERE b.digest IN ({})",
+            placeholders(2, chunk.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(repository_id);
+        for digest in chunk {
+            query = query.bind(digest.as_str());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let blob = Blob::from_row(&row)?;
+            found.insert(blob.digest.clone(), blob);
+        }
+    }
+    Ok(found)
+}
+
+/// Notes that the bytes of a blob are in the store, and gives its id.
+pub async fn insert(
+    connection: &mut AnyConnection,
+    digest: &Digest,
+    size: u64,
+    now: i64,
+) -> Result<i64, MetadataError> {
+    let id = sqlx::query_scalar(
+        "INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
+         ON CONFLICT (digest) DO UPDATE SET state = 'present'
+         RETURNING id",
+    )
+    .bind(digest.as_str())
+    .bind(size_to_sql(size))
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    Ok(id)
+}
+
+/// Makes a blob visible in a repository, again if it was.
+pub async fn link(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    blob_id: i64,
+    now: i64,
+) -> Result<(), MetadataError> {
+    sqlx::query(
+        "INSERT INTO repository_blobs (repository_id, blob_id, linked_at) VALUES ($1, $2, $3)
+         ON CONFLICT (repository_id, blob_id)
+         DO UPDATE SET linked_at = excluded.linked_at, deleted_at = NULL",
+    )
+    .bind(repository_id)
+    .bind(blob_id)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The digest of a manifest of the repository that needs the blob, if there is one.
+pub async fn user(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    blob_id: i64,
+) -> Result<Option<Digest>, MetadataError> {
+    let row = sqlx::query(
+        "SELECT m.digest FROM manifest_references x
+         JOIN manifests m ON m.id = x.manifest_id AND m.deleted_at IS NULL
+         WHERE x.repository_id = $1 AND x.blob_id = $2 LIMIT 1",
+    )
+    .bind(repository_id)
+    .bind(blob_id)
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(|row| parsed(row, "digest")).transpose()
+}
+
+/// Makes a blob invisible in a repository.
+pub async fn unlink(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    blob_id: i64,
+    now: i64,
+) -> Result<(), MetadataError> {
+    sqlx::query(
+        "UPDATE repository_blobs SET deleted_at = $3
+         WHERE repository_id = $1 AND blob_id = $2 AND deleted_at IS NULL",
+    )
+    .bind(repository_id)
+    .bind(blob_id)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+use sqlx::AnyConnection;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::MetadataError;
+use super::rows::{parsed, size, size_to_sql};
+use crate::oci::{Algorithm, Hasher, RepositoryName};
+
+/// An upload session: how far it came, so that any request can go on from there.
+#[derive(Clone)]
+pub struct Upload {
+    pub id: Uuid,
+    pub repository: RepositoryName,
+    /// Over the bytes received so far.
+    pub hasher: Hasher,
+    /// Bytes received and kept.
+    pub received: u64,
+}
+
+impl Upload {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        let algorithm: String = row.try_get("algorithm")?;
+        let algorithm = Algorithm::parse(&algorithm)
+            .map_err(|_| MetadataError::Damaged { column: "algorithm", value: algorithm })?;
+        let state: Vec<u8> = row.try_get("hash_state")?;
+        let hasher = Hasher::restore(algorithm, &state).map_err(|_| MetadataError::Damaged {
+            column: "hash_state",
+            value: hex::encode(state),
+        })?;
+        Ok(Self {
+            id: parsed(row, "id")?,
+            repository: parsed(row, "repository")?,
+            hasher,
+            received: size(row, "received")?,
+        })
+    }
+}
+
+pub async fn insert(
+    connection: &mut AnyConnection,
+    upload: &Upload,
+    actor: &str,
+    now: i64,
+    expires_at: i64,
+) -> Result<(), MetadataError> {
+    sqlx::query(
+        "INSERT INTO uploads
+           (id, repository, actor, algorithm, received, hash_state, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(upload.id.to_string())
+    .bind(upload.repository.as_str())
+    .bind(actor)
+    .bind(upload.hasher.algorithm().as_str())
+    .bind(size_to_sql(upload.received))
+    .bind(upload.hasher.save())
+    .bind(now)
+    .bind(expires_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The session of that id, if it belongs to the repository and has not expired.
+pub async fn find(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    id: Uuid,
+    now: i64,
+) -> Result<Option<Upload>, MetadataError> {
+    let row = sqlx::query(
+        "SELECT id, repository, algorithm, received, hash_state FROM uploads
+         WHERE id = $1 AND repository = $2 AND expires_at > $3",
+    )
+    .bind(id.to_string())
+    .bind(repository.as_str())
+    .bind(now)
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(Upload::from_row).transpose()
+}
+
+/// Takes the right to write to a session, until `until`; `None` if another request has it, or if
+/// the session is not there.
+pub async fn take_lease(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    id: Uuid,
+    lease: Uuid,
+    now: i64,
+    until: i64,
+) -> Result<Option<Upload>, MetadataError> {
+    let row = sqlx::query(
+        "UPDATE uploads SET lease = $3, lease_until = $5
+         WHERE id = $1 AND repository = $2 AND expires_at > $4 AND lease_until <= $4
+         RETURNING id, repository, algorithm, received, hash_state",
+    )
+    .bind(id.to_string())
+    .bind(repository.as_str())
+    .bind(lease.to_string())
+    .bind(now)
+    .bind(until)
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(Upload::from_row).transpose()
+}
+
+/// Holds a lease longer; whether it is still held.
+pub async fn renew_lease(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
+    until: i64,
+    expires_at: i64,
+) -> Result<bool, MetadataError> {
+    let done = sqlx::query(
+        "UPDATE uploads SET lease_until = $3, expires_at = $4 WHERE id = $1 AND lease = $2",
+    )
+    .bind(id.to_string())
+    .bind(lease.to_string())
+    .bind(until)
+    .bind(expires_at)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Keeps how far a session came and gives the lease back; whether it was still held.
+pub async fn save(
+    connection: &mut AnyConnection,
+    upload: &Upload,
+    lease: Uuid,
+    expires_at: i64,
+) -> Result<bool, MetadataError> {
+    let done = sqlx::query(
+        "UPDATE uploads
+         SET received = $3, hash_state = $4, expires_at = $5, lease = NULL, lease_until = 0
+         WHERE id = $1 AND lease = $2",
+    )
+    .bind(upload.id.to_string())
+    .bind(lease.to_string())
+    .bind(size_to_sql(upload.received))
+    .bind(upload.hasher.save())
+    .bind(expires_at)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends a session whose lease is held; whether it was.
+pub async fn delete_leased(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
+) -> Result<bool, MetadataError> {
+    let done = sqlx::query("DELETE FROM uploads WHERE id = $1 AND lease = $2")
+        .bind(id.to_string())
+        .bind(lease.to_string())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Removes sessions that expired and that nobody writes to, at most `limit`, and gives their ids.
+pub async fn delete_expired(
+    connection: &mut AnyConnection,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<Uuid>, MetadataError> {
+    let rows = sqlx::query(
+        "DELETE FROM uploads WHERE id IN
+           (SELECT id FROM uploads WHERE expires_at <= $1 AND lease_until <= $1 LIMIT $2)
+         RETURNING id",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| parsed(row, "id")).collect()
+}
+
+/// Frees every lease: at the start of the only process on this database nobody holds one.
+pub async fn free_leases(connection: &mut AnyConnection) -> Result<(), MetadataError> {
+    sqlx::query("UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
