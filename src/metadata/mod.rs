@@ -5,10 +5,15 @@
 //! decides what may happen; that is the registry's.
 
 pub mod blobs;
+pub mod credentials;
 mod database;
+pub mod identities;
 pub mod manifests;
+pub mod refresh_tokens;
 pub mod repositories;
+pub mod roles;
 mod rows;
+pub mod signing_keys;
 pub mod tags;
 pub mod uploads;
 

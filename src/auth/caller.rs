@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use super::{Action, Pattern, RegistryAction, Rights};
+use crate::oci::RepositoryName;
+
+/// The name of whoever shows no credentials; no identity may have it.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// Whom a credential stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    pub name: String,
+    /// Uid of the identity; none stands for anybody.
+    pub identity: Option<String>,
+    /// Uid of the credential that was shown, or that the shown token was issued on.
+    pub credential: Option<String>,
+}
+
+impl Subject {
+    pub fn anonymous() -> Self {
+        Self { name: ANONYMOUS.into(), identity: None, credential: None }
+    }
+}
+
+/// Who is asking, and what the credential of this request covers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    subject: Subject,
+    covers: Rights,
+    /// What the identity may do at this moment, where that was looked up beside the token.
+    current: Option<Rights>,
+}
+
+impl Caller {
+    pub(super) fn new(subject: Subject, covers: Rights) -> Self {
+        Self(Arc::new(Inner { subject, covers, current: None }))
+    }
+
+    /// The same caller, held to what its identity may do at this moment.
+    pub(super) fn limited_to(&self, current: Rights) -> Self {
+        let Inner { subject, covers, .. } = &*self.0;
+        let (subject, covers) = (subject.clone(), covers.clone());
+        Self(Arc::new(Inner { subject, covers, current: Some(current) }))
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.0.subject.identity.is_none()
+    }
+
+    /// For history and logs.
+    pub fn name(&self) -> &str {
+        &self.0.subject.name
+    }
+
+    pub fn subject(&self) -> &Subject {
+        &self.0.subject
+    }
+
+    /// Whether this request's credential covers the action.
+    pub fn may(&self, action: Action, repository: &RepositoryName) -> bool {
+        self.0.covers.may(action, repository)
+            && self.0.current.as_ref().is_none_or(|rights| rights.may(action, repository))
+    }
+
+    pub fn may_in_registry(&self, action: RegistryAction) -> bool {
+        self.0.covers.may_in_registry(action)
+            && self.0.current.as_ref().is_none_or(|rights| rights.may_in_registry(action))
+    }
+
+    /// The repositories that a list may show to this caller: one whose name matches any of these.
+    ///
+    /// A token for the catalog lists all that its identity may read, any other token only what it
+    /// was issued for.
+    pub fn readable(&self) -> Vec<Pattern> {
+        match &self.0.current {
+            Some(rights) if self.0.covers.may_in_registry(RegistryAction::CatalogRead) => {
+                rights.readable()
+            }
+            _ => self.0.covers.readable(),
+        }
+    }
+}

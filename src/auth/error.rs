@@ -1,0 +1,32 @@
+use super::PatternError;
+use crate::metadata::MetadataError;
+
+/// Why a caller could not be told, or a token not be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Says nothing of whether the name exists.
+    #[error("the user name or the password is wrong, or its time is over")]
+    WrongCredentials,
+    #[error("the Authorization header {0}: send Basic or Bearer credentials")]
+    Malformed(&'static str),
+    #[error("the bearer token is not valid here: {0}")]
+    InvalidToken(&'static str),
+    #[error("this needs a signed-in identity, as no repository is open to everybody")]
+    AnonymousNotAllowed,
+    #[error("too many sign-ins at the same time: try again in a moment")]
+    Busy,
+    #[error("[auth] anonymous_pull: {0}")]
+    AnonymousPull(#[from] PatternError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error("a signing key could not be {0}")]
+    Key(&'static str),
+    #[error("a password could not be hashed: {0}")]
+    Hash(String),
+}
+
+impl From<sqlx::Error> for AuthError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Metadata(error.into())
+    }
+}

@@ -1,0 +1,183 @@
+//! Who is asking, and what they may do.
+//!
+//! A request shows a password, a secret or an access token; [`Auth::authenticate`] makes a
+//! [`Caller`] of it, which answers what it may do. Rights come from roles on patterns of
+//! repositories ([`Rights`]); an access token covers the part of them that was asked for when it was
+//! issued ([`Auth::issue`]).
+//!
+//! Nothing here knows of HTTP beyond the value of `Authorization`, or of content.
+
+mod action;
+mod basic;
+mod bootstrap;
+mod caller;
+mod error;
+mod issue;
+mod keys;
+mod passwords;
+mod pattern;
+mod recent;
+mod rights;
+mod role;
+mod scope;
+mod secret;
+mod sign_in;
+mod token;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use sha2::{Digest as _, Sha256};
+
+pub use action::{Action, ActionError, ActionSet, RegistryAction};
+pub use basic::Password;
+pub use bootstrap::FirstAdmin;
+pub use caller::{ANONYMOUS, Caller, Subject};
+pub use error::AuthError;
+pub use issue::{Credentials, IssuedToken, TokenRequest};
+pub use keys::PublicKey;
+pub use pattern::{Pattern, PatternError};
+pub use rights::Rights;
+pub use role::{Role, RoleError};
+pub use scope::{Access, Scope};
+
+use crate::metadata::{Database, now};
+use crate::oci::RepositoryName;
+use crate::settings::AuthSettings;
+use keys::Keys;
+use passwords::Passwords;
+use recent::Recent;
+use token::Claims;
+
+/// Access tokens whose signature need not be checked again, at most.
+const MAX_VERIFIED: usize = 8192;
+
+/// Access control of a registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Auth(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    passwords: Passwords,
+    keys: Keys,
+    /// Access tokens that were good, by their SHA-256, until they expire.
+    verified: Recent<[u8; 32], Verified>,
+    anonymous: Rights,
+    access_token_seconds: u32,
+    refresh_token_seconds: u32,
+    strict_revocation: bool,
+}
+
+#[derive(Clone)]
+struct Verified {
+    caller: Caller,
+    service: Arc<str>,
+}
+
+impl Auth {
+    /// Reads the keys, and makes the first one at the first start.
+    ///
+    /// # Errors
+    /// [`AuthError`] if the database fails, a key is damaged or a setting is not valid.
+    pub async fn open(database: Database, settings: &AuthSettings) -> Result<Self, AuthError> {
+        let mut anonymous = Rights::default();
+        for pattern in &settings.anonymous_pull {
+            anonymous.add_role(Role::AcrPull, Pattern::parse(pattern)?);
+        }
+        let keys = Keys::load(&database).await?;
+        Ok(Self(Arc::new(Inner {
+            database,
+            passwords: Passwords::new(),
+            keys,
+            verified: Recent::new(MAX_VERIFIED / 2),
+            anonymous,
+            access_token_seconds: settings.access_token_seconds,
+            refresh_token_seconds: settings.refresh_token_seconds,
+            strict_revocation: settings.strict_revocation,
+        })))
+    }
+
+    /// Who is asking, by the value of `Authorization` of any request. `service` is the name under
+    /// which the registry is asked; tokens for another one are refused.
+    ///
+    /// # Errors
+    /// [`AuthError`] if there are credentials and they are not good. Only a request without any is
+    /// anonymous.
+    pub async fn authenticate(
+        &self,
+        authorization: Option<&HeaderValue>,
+        remote: IpAddr,
+        service: &str,
+    ) -> Result<Caller, AuthError> {
+        let Some(value) = authorization else { return Ok(self.anonymous()) };
+        let value = value.to_str().map_err(|_| AuthError::Malformed("is not text"))?;
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        if scheme.eq_ignore_ascii_case("bearer") {
+            self.verify(rest.trim(), service).await
+        } else if scheme.eq_ignore_ascii_case("basic") {
+            let password = Password::from_basic(rest.trim())?;
+            let sign_in = self.sign_in(&password, remote).await?;
+            Ok(Caller::new(sign_in.subject(), sign_in.rights))
+        } else {
+            Err(AuthError::Malformed("is of another scheme"))
+        }
+    }
+
+    /// Whether the identity behind the caller has the right by its roles, whatever its token
+    /// covers: then a wider token helps.
+    ///
+    /// # Errors
+    /// [`AuthError::Metadata`] if the database fails.
+    pub async fn could(
+        &self,
+        caller: &Caller,
+        action: Action,
+        repository: &RepositoryName,
+    ) -> Result<bool, AuthError> {
+        Ok(self.current_rights(caller.subject()).await?.may(action, repository))
+    }
+
+    /// The public keys that verify access tokens.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        self.0.keys.public()
+    }
+
+    fn anonymous(&self) -> Caller {
+        Caller::new(Subject::anonymous(), self.0.anonymous.clone())
+    }
+
+    /// The caller of an access token.
+    async fn verify(&self, token: &str, service: &str) -> Result<Caller, AuthError> {
+        let caller = self.verified(token, service)?;
+        let lists = caller.may_in_registry(RegistryAction::CatalogRead);
+        if !lists && !self.0.strict_revocation {
+            return Ok(caller);
+        }
+        let current = self.current_rights(caller.subject()).await?;
+        Ok(caller.limited_to(current))
+    }
+
+    /// Checks signature and claims, or remembers having done so.
+    fn verified(&self, token: &str, service: &str) -> Result<Caller, AuthError> {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        if let Some(verified) = self.0.verified.get(&hash) {
+            if *verified.service != *service {
+                return Err(AuthError::InvalidToken("it is for another service"));
+            }
+            return Ok(verified.caller);
+        }
+        let kid = token::kid(token)?;
+        let claims = token::verify(token, &kid, &self.0.keys, service)?;
+        let caller = Caller::new(claims.subject(), Access::rights(&claims.access));
+        let verified = Verified { caller: caller.clone(), service: service.into() };
+        self.0.verified.insert(hash, verified, good_until(&claims));
+        Ok(caller)
+    }
+}
+
+fn good_until(claims: &Claims) -> Instant {
+    let micros = claims.exp.saturating_mul(1_000_000).saturating_sub(now());
+    Instant::now() + Duration::from_micros(micros.try_into().unwrap_or(0))
+}

@@ -1,0 +1,179 @@
+use std::net::IpAddr;
+
+use sqlx::AnyConnection;
+
+use super::secret::SecretKind;
+use super::{ActionSet, Auth, AuthError, Password, Pattern, Rights, Role, Subject, secret};
+use crate::metadata::credentials::Credential;
+use crate::metadata::identities::Identity;
+use crate::metadata::roles::AssignedRow;
+use crate::metadata::{MetadataError, credentials, identities, now, refresh_tokens, roles};
+
+/// The name that says that the password is a token, as Azure's clients send it.
+const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Somebody who proved who they are.
+pub struct SignIn {
+    pub identity: Identity,
+    pub credential: Credential,
+    pub rights: Rights,
+    /// When what was shown ends, if the credential itself does not end before.
+    pub expires_at: Option<i64>,
+}
+
+impl SignIn {
+    pub fn subject(&self) -> Subject {
+        Subject {
+            name: self.identity.name.clone(),
+            identity: Some(self.identity.uid.clone()),
+            credential: Some(self.credential.uid.clone()),
+        }
+    }
+}
+
+impl Auth {
+    /// Checks a name with a password, or with what clients send in its place.
+    pub(super) async fn sign_in(
+        &self,
+        given: &Password,
+        _remote: IpAddr,
+    ) -> Result<SignIn, AuthError> {
+        match SecretKind::of(&given.password) {
+            Some(SecretKind::RefreshToken) if given.name == TOKEN_USER => {
+                self.refresh(&given.password).await
+            }
+            Some(_) => Err(AuthError::WrongCredentials),
+            None => self.sign_in_with_password(given).await,
+        }
+    }
+
+    async fn sign_in_with_password(&self, given: &Password) -> Result<SignIn, AuthError> {
+        let mut connection = self.0.database.read().await?;
+        let found = match identities::by_name(&mut connection, &given.name).await? {
+            Some(identity) => credentials::password_of(&mut connection, identity.id)
+                .await?
+                .map(|credential| (identity, credential)),
+            None => None,
+        };
+        drop(connection);
+        let Some((identity, credential)) = found else {
+            self.0.passwords.verify_nothing(&given.password).await?;
+            return Err(AuthError::WrongCredentials);
+        };
+        let passwords = &self.0.passwords;
+        if !passwords.verify(&given.password, &credential.uid, &credential.hash).await? {
+            return Err(AuthError::WrongCredentials);
+        }
+        self.standing(identity, credential).await
+    }
+
+    /// Who a refresh token stands for, with the rights of this moment.
+    pub(super) async fn refresh(&self, refresh_token: &str) -> Result<SignIn, AuthError> {
+        let mut connection = self.0.database.read().await?;
+        let hash = secret::hash(refresh_token);
+        let token = refresh_tokens::by_hash(&mut connection, &hash).await?;
+        let token = token.ok_or(AuthError::WrongCredentials)?;
+        let identity = identities::by_id(&mut connection, token.identity_id).await?;
+        let credential = credentials::by_id(&mut connection, token.credential_id).await?;
+        drop(connection);
+        match identity.zip(credential) {
+            Some((identity, credential)) => {
+                let mut sign_in = self.standing(identity, credential).await?;
+                sign_in.expires_at = Some(token.expires_at);
+                Ok(sign_in)
+            }
+            None => Err(AuthError::WrongCredentials),
+        }
+    }
+
+    /// What the subject of a token may do at this moment: nothing if it is gone.
+    pub(super) async fn current_rights(&self, subject: &Subject) -> Result<Rights, AuthError> {
+        let Some(uid) = &subject.identity else { return Ok(self.0.anonymous.clone()) };
+        let mut connection = self.0.database.read().await?;
+        let identity = identities::by_uid(&mut connection, uid).await?;
+        let credential = match &subject.credential {
+            Some(uid) => credentials::by_uid(&mut connection, uid).await?,
+            None => None,
+        };
+        drop(connection);
+        let Some((identity, credential)) = identity.zip(credential) else {
+            return Ok(Rights::default());
+        };
+        match self.standing(identity, credential).await {
+            Ok(sign_in) => Ok(sign_in.rights),
+            Err(AuthError::WrongCredentials) => Ok(Rights::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The rights of an identity by one of its credentials, if both are still good.
+    async fn standing(
+        &self,
+        identity: Identity,
+        credential: Credential,
+    ) -> Result<SignIn, AuthError> {
+        if !identity.enabled
+            || credential.identity_id != identity.id
+            || credential.is_expired(now())
+        {
+            return Err(AuthError::WrongCredentials);
+        }
+        let mut connection = self.0.database.read().await?;
+        let mut rights = assigned_rights(&mut connection, identity.id).await?;
+        if let Some(restriction) = &credential.restriction {
+            rights = rights.restricted_to(&read_restriction(restriction)?);
+        }
+        let expires_at = credential.expires_at;
+        Ok(SignIn { identity, credential, rights, expires_at })
+    }
+}
+
+async fn assigned_rights(
+    connection: &mut AnyConnection,
+    identity_id: i64,
+) -> Result<Rights, MetadataError> {
+    let mut rights = Rights::default();
+    for row in roles::of_identity(connection, identity_id).await? {
+        add_assigned(&mut rights, &row)?;
+    }
+    Ok(rights)
+}
+
+fn add_assigned(rights: &mut Rights, row: &AssignedRow) -> Result<(), MetadataError> {
+    let pattern = read_pattern(&row.pattern)?;
+    match (&row.role, &row.rule_pattern, &row.rule_actions) {
+        (Some(role), ..) => {
+            let role = Role::parse(role)
+                .map_err(|_| MetadataError::Damaged { column: "role", value: role.clone() })?;
+            rights.add_role(role, pattern);
+        }
+        (None, Some(rule_pattern), Some(actions)) => {
+            if let Some(pattern) = pattern.intersection(&read_pattern(rule_pattern)?) {
+                rights.add(pattern, read_actions(actions)?);
+            }
+        }
+        // A scope map without rules.
+        (None, ..) => {}
+    }
+    Ok(())
+}
+
+/// The rights of a credential's restriction: a pattern and its actions a line.
+fn read_restriction(text: &str) -> Result<Rights, MetadataError> {
+    let mut rights = Rights::default();
+    for line in text.lines() {
+        let (pattern, actions) = line.split_once(' ').unwrap_or((line, ""));
+        rights.add(read_pattern(pattern)?, read_actions(actions)?);
+    }
+    Ok(rights)
+}
+
+fn read_pattern(text: &str) -> Result<Pattern, MetadataError> {
+    Pattern::parse(text)
+        .map_err(|_| MetadataError::Damaged { column: "pattern", value: text.into() })
+}
+
+fn read_actions(text: &str) -> Result<ActionSet, MetadataError> {
+    ActionSet::parse(text)
+        .map_err(|_| MetadataError::Damaged { column: "actions", value: text.into() })
+}
