@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod http;
 pub mod metadata;
 pub mod oci;
+pub mod settings;

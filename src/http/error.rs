@@ -3,6 +3,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::auth::AuthError;
+
 /// The answer to a request that failed: the only place that knows status codes and the error codes
 /// of the protocol (distribution-spec, "Error Codes").
 #[derive(Debug)]
@@ -81,5 +83,25 @@ impl IntoResponse for Error {
             response.headers_mut().append(name, value);
         }
         response
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthError::WrongCredentials
+            | AuthError::Malformed(_)
+            | AuthError::InvalidToken(_)
+            | AuthError::AnonymousNotAllowed => {
+                Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+            }
+            AuthError::Busy => Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            AuthError::AnonymousPull(_)
+            | AuthError::Metadata(_)
+            | AuthError::Key(_)
+            | AuthError::Hash(_) => Self::internal(error),
+        }
     }
 }

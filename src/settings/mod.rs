@@ -1,0 +1,5 @@
+//! What the settings file may say.
+
+mod auth;
+
+pub use auth::AuthSettings;
