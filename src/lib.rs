@@ -1,6 +1,8 @@
 //! Orlop, a self-hosted registry for OCI artifacts and container images.
 //!
-//! Read from the bottom: [`oci`] holds the protocol's values and [`metadata`] the rows.
+//! Read from the bottom: [`oci`] holds the protocol's values, [`metadata`] the rows, [`storage`]
+//! the bytes. [`auth`] tells who is asking and what they may do; [`registry`] does it; [`http`]
+//! speaks to clients. Each uses only what stands before it.
 
 #![forbid(unsafe_code)]
 
@@ -8,4 +10,6 @@ pub mod auth;
 pub mod http;
 pub mod metadata;
 pub mod oci;
+pub mod registry;
 pub mod settings;
+pub mod storage;

@@ -139,6 +139,18 @@ impl Auth {
         Ok(self.current_rights(caller.subject()).await?.may(action, repository))
     }
 
+    /// As [`Auth::could`], for a right on the registry.
+    ///
+    /// # Errors
+    /// [`AuthError::Metadata`] if the database fails.
+    pub async fn could_in_registry(
+        &self,
+        caller: &Caller,
+        action: RegistryAction,
+    ) -> Result<bool, AuthError> {
+        Ok(self.current_rights(caller.subject()).await?.may_in_registry(action))
+    }
+
     /// The public keys that verify access tokens.
     pub fn public_keys(&self) -> Vec<PublicKey> {
         self.0.keys.public()

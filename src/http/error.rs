@@ -1,9 +1,15 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::auth::AuthError;
+use crate::metadata::MetadataError;
+use crate::oci::{
+    Digest, DigestError, MediaTypeError, ReferenceError, RepositoryNameError, TagError,
+};
+use crate::registry::RegistryError;
+use crate::storage::StorageError;
 
 /// The answer to a request that failed: the only place that knows status codes and the error codes
 /// of the protocol (distribution-spec, "Error Codes").
@@ -17,6 +23,9 @@ pub struct Error {
     /// What really happened, for the log alone.
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
+
+/// Seconds after which a client may try again what failed for a passing reason.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -49,6 +58,31 @@ impl Error {
         let mut error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message);
         error.cause = Some(cause.into());
         error
+    }
+
+    /// Something that the registry stands on is away for a while.
+    fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let message = "the registry cannot reach its database or store at the moment";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
+        error.cause = Some(cause.into());
+        error.with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    fn storage_full(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let message = "the registry's storage is full";
+        let mut error = Self::new(StatusCode::INSUFFICIENT_STORAGE, "UNAVAILABLE", message);
+        error.cause = Some(cause.into());
+        error.with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// The path is none of the API's.
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path")
+    }
+
+    /// A parameter or header that makes no sense.
+    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
     #[must_use]
@@ -86,22 +120,125 @@ impl IntoResponse for Error {
     }
 }
 
+impl From<RepositoryNameError> for Error {
+    fn from(error: RepositoryNameError) -> Self {
+        Self::bad_request("NAME_INVALID", error.to_string())
+    }
+}
+
+impl From<DigestError> for Error {
+    fn from(error: DigestError) -> Self {
+        Self::bad_request("DIGEST_INVALID", error.to_string())
+    }
+}
+
+impl From<TagError> for Error {
+    fn from(error: TagError) -> Self {
+        Self::bad_request("TAG_INVALID", error.to_string())
+    }
+}
+
+impl From<ReferenceError> for Error {
+    fn from(error: ReferenceError) -> Self {
+        match error {
+            ReferenceError::Digest(error) => error.into(),
+            ReferenceError::Tag(error) => error.into(),
+        }
+    }
+}
+
+impl From<MediaTypeError> for Error {
+    fn from(error: MediaTypeError) -> Self {
+        Self::bad_request("MANIFEST_INVALID", error.to_string())
+    }
+}
+
+impl From<RegistryError> for Error {
+    fn from(error: RegistryError) -> Self {
+        use RegistryError as E;
+        let message = error.to_string();
+        let answer = |status, code| Self::new(status, code, message.as_str());
+        match error {
+            E::RepositoryUnknown(name) => {
+                answer(StatusCode::NOT_FOUND, "NAME_UNKNOWN").with_detail(json!({ "name": name }))
+            }
+            E::ManifestUnknown { .. } => answer(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
+            E::BlobUnknown { digest, .. } => answer(StatusCode::NOT_FOUND, "BLOB_UNKNOWN")
+                .with_detail(json!({ "digest": digest })),
+            E::UploadUnknown => answer(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            E::UploadBusy => answer(StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID"),
+            E::ChunkOutOfOrder { received } => {
+                answer(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID")
+                    .with_header(header::RANGE, super::upload_range(received))
+            }
+            E::ChunkLength { .. } => answer(StatusCode::BAD_REQUEST, "SIZE_INVALID"),
+            E::Interrupted(_) => answer(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+            E::BlobTooLarge { .. } => answer(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
+            E::DigestMismatch { .. } => answer(StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
+            E::ManifestInvalid(_) => answer(StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
+            E::SizeMismatch { .. } => answer(StatusCode::BAD_REQUEST, "SIZE_INVALID"),
+            E::ReferencesUnknown(digests) => references_unknown(&message, &digests),
+            E::BlobInUse { .. } | E::ManifestInUse { .. } => {
+                answer(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED")
+            }
+            E::Metadata(error) => error.into(),
+            E::Storage(error) => error.into(),
+        }
+    }
+}
+
+fn references_unknown(message: &str, digests: &[Digest]) -> Error {
+    /// A manifest may name thousands; these tell the client where to begin.
+    const SHOWN: usize = 100;
+    let shown = &digests[..digests.len().min(SHOWN)];
+    Error::bad_request("MANIFEST_BLOB_UNKNOWN", message).with_detail(json!({ "digests": shown }))
+}
+
+impl From<MetadataError> for Error {
+    fn from(error: MetadataError) -> Self {
+        match &error {
+            MetadataError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => {
+                Self::unavailable(error)
+            }
+            // SQLite's code for a full disk (https://sqlite.org/rescode.html#full).
+            MetadataError::Database(sqlx::Error::Database(cause))
+                if cause.code().as_deref() == Some("13") =>
+            {
+                Self::storage_full(error)
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::UploadLost => RegistryError::UploadUnknown.into(),
+            StorageError::Full(_) => Self::storage_full(error),
+            StorageError::BlobMissing(_) | StorageError::Io(_) => Self::internal(error),
+        }
+    }
+}
+
 impl From<AuthError> for Error {
     fn from(error: AuthError) -> Self {
-        let message = error.to_string();
+        let unauthorized = |error: AuthError| {
+            Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", error.to_string())
+        };
         match error {
             AuthError::WrongCredentials
             | AuthError::Malformed(_)
             | AuthError::InvalidToken(_)
-            | AuthError::AnonymousNotAllowed => {
-                Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+            | AuthError::AnonymousNotAllowed => unauthorized(error),
+            AuthError::Busy => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", error.to_string())
+                    .with_header(header::RETRY_AFTER, RETRY_AFTER)
             }
-            AuthError::Busy => Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
-                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")),
-            AuthError::AnonymousPull(_)
-            | AuthError::Metadata(_)
-            | AuthError::Key(_)
-            | AuthError::Hash(_) => Self::internal(error),
+            AuthError::Metadata(error) => error.into(),
+            AuthError::AnonymousPull(_) | AuthError::Key(_) | AuthError::Hash(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

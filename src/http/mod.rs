@@ -1,6 +1,53 @@
 //! HTTP: one file a resource. A handler extracts, calls the registry, and answers.
+//!
+//! Nothing here decides about rights beyond naming what a route needs ([`route::NEEDS`]), and only
+//! [`error`] knows status codes of failures.
 
+mod byte_range;
+mod challenge;
 pub mod error;
 pub mod oauth2;
+mod origin;
+mod query;
+pub mod route;
+mod unread;
+mod v2;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use http::HeaderValue;
 
 pub use error::Error;
+use origin::Origin;
+
+use crate::auth::Auth;
+use crate::registry::Registry;
+use crate::settings::Settings;
+
+/// What the handlers stand on. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub registry: Registry,
+    pub auth: Auth,
+    pub settings: Arc<Settings>,
+}
+
+impl FromRef<App> for Auth {
+    fn from_ref(app: &App) -> Self {
+        app.auth.clone()
+    }
+}
+
+/// Everything that the registry answers, but for what the server itself does.
+pub fn router(app: App) -> Router {
+    Router::new().merge(v2::routes()).merge(oauth2::routes()).with_state(app)
+}
+
+/// The `Range` of an upload session (distribution-spec, "Pushing a blob in chunks"). An empty
+/// session has no better form than `0-0`.
+fn upload_range(received: u64) -> HeaderValue {
+    let range = format!("0-{}", received.saturating_sub(1));
+    HeaderValue::try_from(range).expect("digits and a dash are a header value")
+}

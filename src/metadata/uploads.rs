@@ -187,3 +187,12 @@ pub async fn free_leases(connection: &mut AnyConnection) -> Result<(), MetadataE
         .await?;
     Ok(())
 }
+
+/// Whether there is a session of that id, expired or not.
+pub async fn exists(connection: &mut AnyConnection, id: Uuid) -> Result<bool, MetadataError> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM uploads WHERE id = $1")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
+}

@@ -1,0 +1,45 @@
+//! What the registry does: push, pull, mount, list, delete. The only place where rows and bytes
+//! meet.
+//!
+//! Each function is one use case and holds its transaction. Who may do it is decided before, by
+//! the caller.
+//!
+//! Order: bytes become durable first and visible second, by the commit of a row; they become
+//! invisible first and are removed second. A crash in between leaves garbage, never a row without
+//! its bytes.
+
+mod blobs;
+mod catalog;
+mod error;
+mod ingest;
+mod manifests;
+mod paging;
+mod platform;
+mod tags;
+mod uploads;
+
+use std::sync::Arc;
+
+pub use error::RegistryError;
+pub use ingest::{Incoming, IncomingError};
+pub use manifests::{PushManifest, PushedManifest};
+pub use paging::Page;
+pub use uploads::ChunkRange;
+
+use crate::metadata::Database;
+use crate::settings::RegistrySettings;
+use crate::storage::DiskStore;
+
+/// The registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    database: Database,
+    store: DiskStore,
+    settings: Arc<RegistrySettings>,
+}
+
+impl Registry {
+    pub fn new(database: Database, store: DiskStore, settings: RegistrySettings) -> Self {
+        Self { database, store, settings: Arc::new(settings) }
+    }
+}

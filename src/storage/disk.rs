@@ -1,0 +1,216 @@
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{BlobReader, StorageError, UploadWriter, blocking};
+use crate::oci::{Algorithm, Digest, Hasher};
+
+/// Blobs and upload sessions as files: `blobs/sha256/ab/<hex>` and `uploads/<id>`, on one file
+/// system, so that finishing an upload is a rename. Cheap to clone.
+#[derive(Clone)]
+pub struct DiskStore {
+    root: Arc<Path>,
+}
+
+impl DiskStore {
+    /// Opens the store at `root`, whose folders are made if they are missing.
+    ///
+    /// # Errors
+    /// [`StorageError`] if they cannot be made or written.
+    pub async fn open(root: PathBuf) -> Result<Self, StorageError> {
+        blocking(move || {
+            fs::create_dir_all(root.join("uploads"))?;
+            fs::create_dir_all(root.join("blobs"))?;
+            sync_folder(&root)?;
+            Ok(Self { root: root.into() })
+        })
+        .await
+    }
+
+    /// Starts the bytes of a new session.
+    pub async fn create_upload(
+        &self,
+        id: Uuid,
+        hasher: Hasher,
+    ) -> Result<UploadWriter, StorageError> {
+        let path = self.upload_path(id);
+        let file = blocking(move || {
+            Ok(File::options().write(true).create(true).truncate(true).open(path)?)
+        })
+        .await?;
+        Ok(UploadWriter::new(file, 0, hasher))
+    }
+
+    /// Goes on with a session that received `received` bytes, hashed by `hasher`. Bytes beyond
+    /// them, which a request left that did not end well, are cut off.
+    ///
+    /// # Errors
+    /// [`StorageError::UploadLost`] if fewer bytes are there.
+    pub async fn resume_upload(
+        &self,
+        id: Uuid,
+        received: u64,
+        hasher: Hasher,
+    ) -> Result<UploadWriter, StorageError> {
+        if received == 0 {
+            return self.create_upload(id, hasher).await;
+        }
+        let path = self.upload_path(id);
+        let file = blocking(move || {
+            let mut file = match File::options().write(true).open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(StorageError::UploadLost);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let length = file.metadata()?.len();
+            if length < received {
+                return Err(StorageError::UploadLost);
+            }
+            if length > received {
+                file.set_len(received)?;
+            }
+            file.seek(SeekFrom::Start(received))?;
+            Ok(file)
+        })
+        .await?;
+        Ok(UploadWriter::new(file, received, hasher))
+    }
+
+    /// Turns a session whose bytes are durable into the blob `digest`. When this returns, the blob
+    /// survives a crash of the machine.
+    pub async fn finish_upload(&self, id: Uuid, digest: &Digest) -> Result<(), StorageError> {
+        let from = self.upload_path(id);
+        let to = self.blob_path(digest);
+        let blobs = self.root.join("blobs");
+        blocking(move || {
+            let folder = to.parent().expect("a blob's path has folders");
+            if !folder.is_dir() {
+                make_folder(folder, &blobs)?;
+            }
+            fs::rename(&from, &to)?;
+            sync_folder(folder)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The hash, by another algorithm, over the first `received` bytes of a session. The only case
+    /// in which bytes are read again: a client named its algorithm after it had sent them.
+    pub async fn rehash_upload(
+        &self,
+        id: Uuid,
+        received: u64,
+        algorithm: Algorithm,
+    ) -> Result<Hasher, StorageError> {
+        let path = self.upload_path(id);
+        blocking(move || {
+            let mut hasher = Hasher::new(algorithm);
+            if received == 0 {
+                return Ok(hasher);
+            }
+            let mut file = File::open(path)?.take(received);
+            let mut buffer = vec![0; 256 << 10];
+            loop {
+                match file.read(&mut buffer)? {
+                    0 if file.limit() > 0 => return Err(StorageError::UploadLost),
+                    0 => return Ok(hasher),
+                    length => hasher.update(&buffer[..length]),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Sessions whose bytes nobody wrote to for `age`.
+    pub async fn idle_uploads(&self, age: Duration) -> Result<Vec<Uuid>, StorageError> {
+        let folder = self.root.join("uploads");
+        blocking(move || {
+            let mut idle = Vec::new();
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                let Ok(id) = entry.file_name().to_string_lossy().parse() else { continue };
+                let modified = entry.metadata().and_then(|metadata| metadata.modified());
+                if modified.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed >= age)) {
+                    idle.push(id);
+                }
+            }
+            Ok(idle)
+        })
+        .await
+    }
+
+    /// Removes a session's bytes, if there are any.
+    pub async fn remove_upload(&self, id: Uuid) -> Result<(), StorageError> {
+        let path = self.upload_path(id);
+        blocking(move || Ok(remove_if_there(&path)?)).await
+    }
+
+    /// Opens a blob of `size` bytes for reading.
+    ///
+    /// # Errors
+    /// [`StorageError::BlobMissing`] if there is no such file, or if it has another size.
+    pub async fn read(&self, digest: &Digest, size: u64) -> Result<BlobReader, StorageError> {
+        let path = self.blob_path(digest);
+        let digest = digest.clone();
+        blocking(move || {
+            let file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(StorageError::BlobMissing(digest));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if file.metadata()?.len() != size {
+                return Err(StorageError::BlobMissing(digest));
+            }
+            Ok(BlobReader::new(file, size))
+        })
+        .await
+    }
+
+    /// # Errors
+    /// [`StorageError`] if the store's folder cannot be written to.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        let probe = self.root.join("uploads").join(".probe");
+        blocking(move || {
+            fs::write(&probe, b"")?;
+            Ok(fs::remove_file(&probe)?)
+        })
+        .await
+    }
+
+    fn upload_path(&self, id: Uuid) -> PathBuf {
+        self.root.join("uploads").join(id.to_string())
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.root.join("blobs").join(digest.algorithm().as_str()).join(&hex[..2]).join(hex)
+    }
+}
+
+/// Makes a folder and those above it up to `root`, durably.
+fn make_folder(folder: &Path, root: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(root)) {
+        sync_folder(above)?;
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,84 @@
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::task::JoinHandle;
+
+use super::{StorageError, blocking};
+
+/// Bytes of one read. A transfer holds at most two: one on its way out, one being read.
+const CHUNK: u64 = 256 << 10;
+
+/// An open blob. It stays readable when the blob is deleted meanwhile.
+#[derive(Debug)]
+pub struct BlobReader {
+    file: File,
+    size: u64,
+}
+
+impl BlobReader {
+    pub(super) fn new(file: File, size: u64) -> Self {
+        Self { file, size }
+    }
+
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Another handle on the same blob.
+    pub fn try_clone(&self) -> Result<Self, StorageError> {
+        Ok(Self { file: self.file.try_clone()?, size: self.size })
+    }
+
+    /// All of a small blob at once.
+    pub async fn read_all(mut self) -> Result<Bytes, StorageError> {
+        blocking(move || {
+            let mut bytes = Vec::new();
+            self.file.read_to_end(&mut bytes)?;
+            Ok(bytes.into())
+        })
+        .await
+    }
+
+    /// The bytes in `range`, which lies within the blob. Ends with an error if the file turns out
+    /// to be shorter.
+    pub fn stream(
+        self,
+        range: Range<u64>,
+    ) -> impl Stream<Item = Result<Bytes, StorageError>> + Send {
+        let state = Reading { next: Some(read_ahead(self.file, range)) };
+        futures_util::stream::try_unfold(state, |mut state| async move {
+            let Some(next) = state.next.take() else { return Ok(None) };
+            let (bytes, file, rest) =
+                next.await.map_err(|error| StorageError::Io(std::io::Error::other(error)))??;
+            if !rest.is_empty() {
+                state.next = Some(read_ahead(file, rest));
+            }
+            Ok((!bytes.is_empty()).then_some((bytes, state)))
+        })
+    }
+}
+
+struct Reading {
+    next: Option<JoinHandle<Result<ReadChunk, StorageError>>>,
+}
+
+/// The bytes read, and the range that is still to be read.
+type ReadChunk = (Bytes, File, Range<u64>);
+
+/// Starts to read the first chunk of `range`; gives it with the rest of the range.
+fn read_ahead(mut file: File, range: Range<u64>) -> JoinHandle<Result<ReadChunk, StorageError>> {
+    tokio::task::spawn_blocking(move || {
+        let length = CHUNK.min(range.end - range.start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).expect("a chunk fits memory"));
+        file.seek(SeekFrom::Start(range.start))?;
+        (&file).take(length).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < length {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok((bytes.into(), file, range.start + length..range.end))
+    })
+}
