@@ -93,7 +93,8 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Makes a blob visible in a repository, again if it was.
+/// Makes a blob visible in a repository, again if it was. Manifests that were pushed without it
+/// hold on to it from now on.
 pub async fn link(
     connection: &mut AnyConnection,
     repository_id: i64,
@@ -108,6 +109,15 @@ pub async fn link(
     .bind(repository_id)
     .bind(blob_id)
     .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE manifest_references SET blob_id = $2
+         WHERE repository_id = $1 AND blob_id IS NULL AND role <> 'manifest'
+           AND digest = (SELECT digest FROM blobs WHERE id = $2)",
+    )
+    .bind(repository_id)
+    .bind(blob_id)
     .execute(connection)
     .await?;
     Ok(())

@@ -166,8 +166,9 @@ impl Registry {
                     actual: blob.size,
                 });
             }
-            let may_be_absent =
-                role == ReferenceRole::Manifest || descriptor.media_type.is_nondistributable();
+            let may_be_absent = role == ReferenceRole::Manifest
+                || self.settings.sparse_images
+                || descriptor.media_type.is_nondistributable();
             if blob.is_none() && !may_be_absent {
                 missing.push(descriptor.digest.clone());
             }

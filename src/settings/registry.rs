@@ -6,6 +6,9 @@ use serde::Deserialize;
 pub struct RegistrySettings {
     /// Whether an index may list manifests that the repository does not have.
     pub sparse_indexes: bool,
+    /// Whether an image may list blobs that the repository does not have. Such an image cannot be
+    /// pulled whole.
+    pub sparse_images: bool,
     /// Bytes of the largest manifest.
     pub max_manifest_bytes: u64,
     /// Bytes of the largest blob; without it there is no limit.
@@ -18,6 +21,7 @@ impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
             sparse_indexes: true,
+            sparse_images: false,
             max_manifest_bytes: 4 << 20,
             max_blob_bytes: None,
             upload_expiry_seconds: 24 * 3600,
