@@ -1,0 +1,197 @@
+//! The built binary as a child process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::Http;
+
+/// The first administrator of every test server.
+pub const ADMIN: &str = "admin";
+pub const PASSWORD: &str = "correct-horse-battery-staple";
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a test server differs from the default.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Text of a settings file.
+    pub config: Option<String>,
+    pub environment: Vec<(String, String)>,
+    /// Further arguments to `serve`.
+    pub arguments: Vec<String>,
+    /// Serve HTTPS with a certificate made for this server (see [`Orlop::certificate`]).
+    pub tls: bool,
+}
+
+/// A server on its own port and data folder. Dropping it kills it and removes the folder.
+pub struct Orlop {
+    options: Options,
+    folder: TempDir,
+    running: Running,
+}
+
+struct Running {
+    child: Child,
+    scheme: String,
+    address: SocketAddr,
+    output: Arc<Mutex<String>>,
+}
+
+impl Orlop {
+    pub async fn start(options: Options) -> Self {
+        let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
+        if let Some(config) = &options.config {
+            std::fs::write(folder.path().join("orlop.toml"), config).expect("cannot write settings");
+        }
+        if options.tls {
+            write_certificate(folder.path());
+        }
+        let running = Running::start(&options, folder.path()).await;
+        Self { options, folder, running }
+    }
+
+    /// `127.0.0.1:PORT`, as clients name the registry.
+    pub fn host(&self) -> String {
+        self.running.address.to_string()
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.running.scheme, self.running.address)
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The PEM file of the certificate, for clients to trust; made when `Options::tls` is on.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    /// An HTTP client that signs in as the administrator.
+    pub fn http(&self) -> Http {
+        self.anonymous().signed_in_as(ADMIN, PASSWORD)
+    }
+
+    /// An HTTP client without credentials.
+    pub fn anonymous(&self) -> Http {
+        let trusted = self.options.tls.then(|| self.certificate());
+        Http::new(self.url(), trusted.as_deref())
+    }
+
+    /// Everything that the server has written to stdout and stderr since it was started.
+    pub fn output(&self) -> String {
+        self.running.output.lock().expect("no reader panics").clone()
+    }
+
+    /// The most memory that the process has held so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let pid = self.running.child.id().expect("the server is running");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .expect("cannot read the status of the process");
+        let kibibytes: u64 = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+            .expect("/proc/PID/status has a line such as 'VmHWM:  1234 kB'");
+        kibibytes * 1024
+    }
+
+    /// Asks the server to stop (SIGTERM) and waits until it has.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let pid = self.running.child.id().expect("the server is running").to_string();
+        let signal = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(signal.is_ok_and(|status| status.success()), "cannot send SIGTERM to {pid}");
+        match tokio::time::timeout(STOP_LIMIT, self.running.child.wait()).await {
+            Ok(status) => status.expect("cannot wait for the server"),
+            Err(_) => panic!("no end {STOP_LIMIT:?} after SIGTERM:\n{}", self.output()),
+        }
+    }
+
+    /// Ends the server at once (SIGKILL), as a crash would.
+    pub async fn kill(&mut self) {
+        self.running.child.kill().await.expect("cannot kill the server");
+    }
+
+    /// Starts a stopped or killed server on the same data folder, on a new port.
+    pub async fn restart(&mut self) {
+        assert!(self.running.child.id().is_none(), "stop or kill the server first");
+        self.running = Running::start(&self.options, self.folder.path()).await;
+    }
+}
+
+impl Running {
+    async fn start(options: &Options, folder: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data"));
+        if options.config.is_some() {
+            command.arg("--config").arg(folder.join("orlop.toml"));
+        }
+        if options.tls {
+            command.arg("--tls-cert").arg(folder.join("certificate.pem"));
+            command.arg("--tls-key").arg(folder.join("key.pem"));
+        }
+        let mut child = command
+            .args(&options.arguments)
+            .env("ORLOP_ADMIN_PASSWORD", PASSWORD)
+            .envs(options.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("cannot start the server");
+
+        let output = Arc::new(Mutex::new(String::new()));
+        let (listening, mut heard) = watch::channel(None);
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        tokio::spawn(collect(stderr, Arc::clone(&output), None));
+        tokio::spawn(collect(stdout, Arc::clone(&output), Some(listening)));
+
+        // The channel closes without a value when the server ends before it listens.
+        let url = tokio::time::timeout(START_LIMIT, heard.wait_for(Option::is_some)).await;
+        let Ok(Ok(url)) = url.map(|heard| heard.map(|url| url.clone().unwrap_or_default())) else {
+            let status = child.try_wait();
+            let output = output.lock().expect("no reader panics");
+            panic!("the server printed no 'listening on http://…' (status {status:?}):\n{output}");
+        };
+        let (scheme, address) = url.split_once("://").expect("the server prints a URL");
+        let address = address.trim_end_matches('/').parse().expect("the server prints ADDRESS:PORT");
+        Self { child, scheme: scheme.to_owned(), address, output }
+    }
+}
+
+/// Keeps what a stream says, and tells `listening` the URL of the first line that has it.
+async fn collect(
+    stream: impl AsyncRead + Unpin,
+    output: Arc<Mutex<String>>,
+    listening: Option<watch::Sender<Option<String>>>,
+) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let (Some(listening), Some(rest)) = (&listening, line.strip_prefix("listening on ")) {
+            let url = rest.split_whitespace().next().unwrap_or_default().to_owned();
+            listening.send_if_modified(|known| known.is_none() && known.replace(url).is_none());
+        }
+        let mut output = output.lock().expect("no reader panics");
+        output.push_str(&line);
+        output.push('\n');
+    }
+}
+
+fn write_certificate(folder: &Path) {
+    let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("the names are valid");
+    std::fs::write(folder.join("certificate.pem"), made.cert.pem()).expect("cannot write");
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("cannot write");
+}
