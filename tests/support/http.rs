@@ -43,7 +43,8 @@ impl Http {
 
     /// The same client, sending Basic credentials with every request.
     pub fn signed_in_as(&self, name: &str, password: &str) -> Self {
-        let credentials = Credentials::Basic { name: name.to_owned(), password: password.to_owned() };
+        let credentials =
+            Credentials::Basic { name: name.to_owned(), password: password.to_owned() };
         Self { credentials, ..self.clone() }
     }
 
@@ -54,7 +55,8 @@ impl Http {
 
     /// A request to a path of the server, or to a whole URL as a `Location` may hold one.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = if path.starts_with('/') { format!("{}{path}", self.url) } else { path.to_owned() };
+        let url =
+            if path.starts_with('/') { format!("{}{path}", self.url) } else { path.to_owned() };
         let request = self.client.request(method, url);
         match &self.credentials {
             Credentials::None => request,
@@ -98,7 +100,12 @@ impl Http {
     }
 
     /// The closing PUT of an upload session, with the bytes that are still missing.
-    pub async fn finish_upload(&self, location: &str, digest: &str, rest: impl Into<Body>) -> Response {
+    pub async fn finish_upload(
+        &self,
+        location: &str,
+        digest: &str,
+        rest: impl Into<Body>,
+    ) -> Response {
         send(self.request(Method::PUT, location).query(&[("digest", digest)]).body(rest)).await
     }
 
@@ -176,6 +183,7 @@ pub fn header(answer: &Response, name: &str) -> String {
 }
 
 fn parameter(challenge: &str, name: &str) -> String {
-    let value = challenge.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split_once('"'));
+    let value =
+        challenge.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split_once('"'));
     value.unwrap_or_else(|| panic!("no {name} in the challenge: {challenge}")).0.to_owned()
 }

@@ -50,7 +50,8 @@ impl Orlop {
     pub async fn start(options: Options) -> Self {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         if let Some(config) = &options.config {
-            std::fs::write(folder.path().join("orlop.toml"), config).expect("cannot write settings");
+            std::fs::write(folder.path().join("orlop.toml"), config)
+                .expect("cannot write settings");
         }
         if options.tls {
             write_certificate(folder.path());
@@ -131,7 +132,10 @@ impl Orlop {
 impl Running {
     async fn start(options: &Options, folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data"));
+        command
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.join("data"));
         if options.config.is_some() {
             command.arg("--config").arg(folder.join("orlop.toml"));
         }
@@ -166,7 +170,8 @@ impl Running {
             panic!("the server printed no 'listening on http://…' (status {status:?}):\n{output}");
         };
         let (scheme, address) = url.split_once("://").expect("the server prints a URL");
-        let address = address.trim_end_matches('/').parse().expect("the server prints ADDRESS:PORT");
+        let address =
+            address.trim_end_matches('/').parse().expect("the server prints ADDRESS:PORT");
         Self { child, scheme: scheme.to_owned(), address, output }
     }
 }

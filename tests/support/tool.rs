@@ -38,7 +38,8 @@ impl Workspace {
 
     pub fn read(&self, name: &str) -> Vec<u8> {
         let path = self.path(name);
-        std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+        std::fs::read(&path)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
     }
 
     pub fn json(&self, name: &str) -> Value {
