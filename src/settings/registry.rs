@@ -1,0 +1,30 @@
+use serde::{Deserialize, Serialize};
+
+use super::fields;
+
+/// `[registry]`: what may be pushed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistrySettings {
+    /// Whether an index may name manifests that the repository does not hold.
+    pub sparse_indexes: bool,
+    #[serde(deserialize_with = "fields::between::<1, 67_108_864, _, _>")]
+    pub max_manifest_bytes: usize,
+    /// Seconds that an upload session lives after its last use.
+    #[serde(deserialize_with = "fields::between::<1, 31_536_000, _, _>")]
+    pub upload_expiry_seconds: u32,
+    /// No limit if absent.
+    #[serde(deserialize_with = "fields::optional_size")]
+    pub max_blob_bytes: Option<u64>,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        Self {
+            sparse_indexes: true,
+            max_manifest_bytes: 4 * 1024 * 1024,
+            upload_expiry_seconds: 24 * 3600,
+            max_blob_bytes: None,
+        }
+    }
+}
