@@ -366,7 +366,7 @@ impl Registry {
     }
 
     fn upload_expiry(&self) -> Duration {
-        Duration::from_secs(self.settings.upload_expiry_seconds)
+        Duration::from_secs(self.settings.upload_expiry_seconds.into())
     }
 
     fn max_blob_bytes(&self) -> u64 {

@@ -1,14 +1,19 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::fields;
 
 /// `[auth]`: who may come in without credentials, and how long tokens live.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
     /// Patterns of repositories that everybody may pull from, such as `public/*`.
+    #[serde(deserialize_with = "fields::patterns")]
     pub anonymous_pull: Vec<String>,
     /// Seconds that an access token lives.
+    #[serde(deserialize_with = "fields::between::<1, 86_400, _, _>")]
     pub access_token_seconds: u32,
     /// Seconds that a refresh token lives.
+    #[serde(deserialize_with = "fields::between::<1, 315_360_000, _, _>")]
     pub refresh_token_seconds: u32,
     /// Whether each use of an access token looks the rights up again.
     pub strict_revocation: bool,

@@ -1,20 +1,24 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// `[registry]`: what content is taken.
-#[derive(Clone, Debug, Deserialize)]
+use super::fields;
+
+/// `[registry]`: what may be pushed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrySettings {
-    /// Whether an index may list manifests that the repository does not have.
+    /// Whether an index may name manifests that the repository does not hold.
     pub sparse_indexes: bool,
-    /// Whether an image may list blobs that the repository does not have. Such an image cannot be
+    /// Whether an image may name blobs that the repository does not hold. Such an image cannot be
     /// pulled whole.
     pub sparse_images: bool,
-    /// Bytes of the largest manifest.
-    pub max_manifest_bytes: u64,
-    /// Bytes of the largest blob; without it there is no limit.
+    #[serde(deserialize_with = "fields::between::<1, 67_108_864, _, _>")]
+    pub max_manifest_bytes: usize,
+    /// Seconds that an upload session lives after its last use.
+    #[serde(deserialize_with = "fields::between::<1, 31_536_000, _, _>")]
+    pub upload_expiry_seconds: u32,
+    /// No limit if absent.
+    #[serde(deserialize_with = "fields::optional_size")]
     pub max_blob_bytes: Option<u64>,
-    /// Seconds after which an upload session to which nothing is added is removed.
-    pub upload_expiry_seconds: u64,
 }
 
 impl Default for RegistrySettings {
@@ -22,9 +26,9 @@ impl Default for RegistrySettings {
         Self {
             sparse_indexes: true,
             sparse_images: false,
-            max_manifest_bytes: 4 << 20,
-            max_blob_bytes: None,
+            max_manifest_bytes: 4 * 1024 * 1024,
             upload_expiry_seconds: 24 * 3600,
+            max_blob_bytes: None,
         }
     }
 }

@@ -88,14 +88,14 @@ async fn read(asked: &Asked<'_>, mut body: Incoming) -> Result<Bytes, Error> {
         let message = format!("a manifest may have {limit} bytes at most");
         Error::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", message)
     };
-    let length = asked.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+    let length = asked.header(header::CONTENT_LENGTH).and_then(|text| text.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
     let mut content = BytesMut::new();
     while let Some(bytes) = body.next().await {
         let bytes = bytes.map_err(RegistryError::Interrupted)?;
-        if (content.len() + bytes.len()) as u64 > limit {
+        if content.len() + bytes.len() > limit {
             return Err(too_large());
         }
         content.extend_from_slice(&bytes);
