@@ -30,6 +30,6 @@ async fn docker_is_refused_with_a_wrong_password() {
 
     let login = format!("login {} --username {ADMIN} --password wrong", server.host());
     let said = docker.refused(login).await;
-    assert!(said.stderr.contains("unauthorized"), "{}", said.stderr);
+    assert!(said.stderr.to_lowercase().contains("unauthorized"), "{}", said.stderr);
     assert!(!workspace.path(".docker/config.json").exists());
 }

@@ -35,7 +35,8 @@ async fn skopeo_is_refused_with_a_wrong_password() {
 
 #[tokio::test]
 async fn skopeo_copies_an_image_in_and_out_unchanged() {
-    let Some(Story { server, workspace, skopeo, image }) = Story::begin().await else { return };
+    let Some(story) = Story::begin().await else { return };
+    let Story { server, workspace, skopeo, image, .. } = &story;
     let source = format!("docker://{}/samples/image:1.0", server.host());
 
     let inspected = skopeo.run(format!("inspect --tls-verify=false {source}")).await.json();
@@ -55,7 +56,8 @@ async fn skopeo_copies_an_image_in_and_out_unchanged() {
 
 #[tokio::test]
 async fn skopeo_copies_across_repositories() {
-    let Some(Story { server, skopeo, image, .. }) = Story::begin().await else { return };
+    let Some(story) = Story::begin().await else { return };
+    let Story { server, skopeo, image, .. } = &story;
     let host = server.host();
     let copy = "--insecure-policy copy --preserve-digests --src-tls-verify=false \
                 --dest-tls-verify=false";
@@ -67,7 +69,8 @@ async fn skopeo_copies_across_repositories() {
 
 #[tokio::test]
 async fn skopeo_lists_and_deletes() {
-    let Some(Story { server, skopeo, .. }) = Story::begin().await else { return };
+    let Some(story) = Story::begin().await else { return };
+    let Story { server, skopeo, .. } = &story;
     let repository = format!("docker://{}/samples/image", server.host());
     let copy = "--insecure-policy copy --preserve-digests --dest-tls-verify=false";
     skopeo.run(format!("{copy} oci:layout:1.0 {repository}:2.0")).await;
@@ -85,17 +88,15 @@ async fn skopeo_lists_and_deletes() {
 
 #[tokio::test]
 async fn skopeo_pushes_docker_schema_2() {
-    let Some(Story { server, workspace, skopeo, .. }) = Story::begin().await else { return };
+    let Some(story) = Story::begin().await else { return };
+    let Story { server, workspace, skopeo, .. } = &story;
     let image = format!("docker://{}/samples/docker:1.0", server.host());
     let copy = "--insecure-policy copy --format v2s2 --dest-tls-verify=false";
     skopeo.run(format!("{copy} oci:layout:1.0 {image}")).await;
 
     let manifest = skopeo.run(format!("inspect --raw --tls-verify=false {image}")).await.json();
     assert_eq!(manifest["mediaType"], "application/vnd.docker.distribution.manifest.v2+json");
-    assert_eq!(
-        manifest["layers"][0]["mediaType"],
-        "application/vnd.docker.image.rootfs.diff.tar.gzip"
-    );
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.docker.container.image.v1+json");
     skopeo.run(format!("--insecure-policy copy --src-tls-verify=false {image} dir:out")).await;
     assert_eq!(workspace.json("out/manifest.json"), manifest);
 }
