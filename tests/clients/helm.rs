@@ -19,8 +19,8 @@ async fn helm_pushes_charts_and_resolves_versions() {
     helm.refused(format!("{login} --password wrong")).await;
     helm.run(format!("{login} --password {PASSWORD}")).await;
     for version in ["1.0.0", "1.3.0", "1.4.0+build.5", "2.0.0"] {
-        helm.run(format!("package ship --version {version}")).await;
-        helm.run(format!("push ship-{version}.tgz oci://{host}/charts --plain-http")).await;
+        helm.run(format!("package ship --version {version} --destination packed")).await;
+        helm.run(format!("push packed/ship-{version}.tgz oci://{host}/charts --plain-http")).await;
     }
     // A tag cannot hold a plus sign.
     let tags = json_of(server.http().get("/v2/charts/ship/tags/list").await).await;
@@ -28,9 +28,9 @@ async fn helm_pushes_charts_and_resolves_versions() {
 
     let pull = format!("pull oci://{host}/charts/ship --plain-http");
     for (range, version) in [("^1.0", "1.4.0+build.5"), ("~1.3", "1.3.0"), (">=1", "2.0.0")] {
-        helm.run(format!("{pull} --version {range} --destination {version}")).await;
+        helm.run(format!("{pull} --version {range}")).await;
         let file = format!("ship-{version}.tgz");
-        assert_eq!(workspace.read(&format!("{version}/{file}")), workspace.read(&file));
+        assert_eq!(workspace.read(&file), workspace.read(&format!("packed/{file}")));
     }
     helm.refused(format!("{pull} --version 3.0.0")).await;
     let shown = helm.run(format!("show values oci://{host}/charts/ship --plain-http")).await;

@@ -76,7 +76,7 @@ async fn regctl_lists_and_deletes() {
 #[tokio::test]
 async fn regctl_puts_and_gets_blobs_whole_and_in_chunks() {
     let Some(story) = Story::begin().await else { return };
-    let Story { workspace, regctl, host, .. } = &story;
+    let Story { regctl, host, .. } = &story;
     let repository = format!("{host}/samples/image");
     let content: Vec<u8> = (0..1_000_000_u32).map(|number| (number % 251) as u8).collect();
     let put = format!("blob put {repository}");
