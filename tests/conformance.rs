@@ -1,11 +1,25 @@
-//! The conformance suite of the distribution specification: every test passes, none is skipped.
+//! The conformance suite of the distribution specification.
 
 #[allow(dead_code, unused_imports, reason = "each test binary uses its own part of the harness")]
 mod support;
 
 use support::{ADMIN, Options, Orlop, PASSWORD, Workspace, results};
 
-/// Counted by the suite at the end of its output.
+/// The suite counts an image without all its layers to the "sparse" content that clients may push.
+/// By default only indexes may lack their children.
+const SPARSE_IMAGES: &str = "[registry]\nsparse_images = true\n";
+
+/// What one run of the suite has found.
+struct Run {
+    verdicts: Verdicts,
+    /// The names of the tests that did not pass, behind their verdict.
+    not_passed: Vec<String>,
+    succeeded: bool,
+    /// The suite's own summary, and `not_passed`.
+    summary: String,
+}
+
+/// As the suite counts them at the end of its output.
 #[derive(Debug, PartialEq)]
 struct Verdicts {
     passed: u32,
@@ -18,13 +32,41 @@ struct Verdicts {
 
 #[tokio::test]
 async fn every_conformance_test_passes() {
+    let options = Options { config: Some(SPARSE_IMAGES.into()), ..Options::default() };
+    let Some(run) = run_suite(options, "conformance").await else { return };
+    let all_passed = Verdicts {
+        passed: run.verdicts.total,
+        failed: 0,
+        errors: 0,
+        skipped: 0,
+        disabled: 0,
+        total: run.verdicts.total,
+    };
+    assert_eq!(run.verdicts, all_passed, "{}", run.summary);
+    assert!(run.succeeded, "the suite exits with an error:\n{}", run.summary);
+}
+
+#[tokio::test]
+async fn the_default_settings_refuse_sparse_images_and_nothing_else() {
+    let Some(run) = run_suite(Options::default(), "conformance-default").await else { return };
+    let others: Vec<_> = run.not_passed.iter().filter(|name| !name.contains("/sparse/")).collect();
+    assert!(others.is_empty(), "{}", run.summary);
+    assert!(!run.not_passed.is_empty(), "sparse images were taken:\n{}", run.summary);
+    assert_eq!(run.verdicts.skipped + run.verdicts.disabled, 0, "{}", run.summary);
+}
+
+/// Runs the suite against a new server. The readable summary is kept as `NAME.txt` among the results,
+/// the suite's reports, with every request and answer, in the folder `NAME`.
+async fn run_suite(options: Options, name: &str) -> Option<Run> {
     let workspace = Workspace::new();
-    let Some(suite) = workspace.tool("conformance") else { return };
-    let server = Orlop::start(Options::default()).await;
-    let folder = results().join("conformance");
+    let suite = workspace.tool("conformance")?;
+    let server = Orlop::start(options).await;
+    let folder = results().join(name);
+    // Nothing of an earlier run may be read as this one's.
+    let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("cannot create the folder of the reports");
 
-    let run = suite
+    let output = suite
         .env("OCI_REGISTRY", server.host())
         .env("OCI_TLS", "disabled")
         .env("OCI_USERNAME", ADMIN)
@@ -37,27 +79,20 @@ async fn every_conformance_test_passes() {
         .attempt("", b"")
         .await;
 
-    let (_, verdict) = run.stdout.split_once("OCI Conformance Result:").unwrap_or_else(|| {
-        panic!("the suite gave no result:\n{}\n{}", run.stdout, run.stderr);
-    });
+    let Some((_, verdict)) = output.stdout.split_once("OCI Conformance Result:") else {
+        panic!("the suite gave no result:\n{}\n{}", output.stdout, output.stderr);
+    };
     let report = std::fs::read_to_string(folder.join("junit.xml")).expect("the suite reports");
-    let not_passed = not_passed(&report).join("\n");
-    let summary = format!("OCI Conformance Result:{verdict}\nNot passed:\n{not_passed}\n");
-    let file = results().join("conformance.txt");
-    std::fs::write(&file, &summary).expect("cannot write the summary");
-
+    let not_passed = not_passed(&report);
+    let summary = format!(
+        "OCI Conformance Result:{verdict}\nNot passed: {}\n{}\n",
+        not_passed.len(),
+        not_passed.join("\n")
+    );
+    std::fs::write(results().join(format!("{name}.txt")), &summary).expect("cannot write");
     let verdicts = Verdicts::of(verdict);
     assert!(verdicts.total > 0, "the suite ran no test:\n{summary}");
-    let all_passed = Verdicts {
-        passed: verdicts.total,
-        failed: 0,
-        errors: 0,
-        skipped: 0,
-        disabled: 0,
-        total: verdicts.total,
-    };
-    assert_eq!(verdicts, all_passed, "{summary}\nRequests and answers: {}", folder.display());
-    assert!(run.succeeded, "the suite exits with an error:\n{}", run.stderr);
+    Some(Run { verdicts, not_passed, succeeded: output.succeeded, summary })
 }
 
 impl Verdicts {
@@ -81,14 +116,14 @@ impl Verdicts {
     }
 }
 
-/// The names of the tests that did not pass, from the JUnit report.
+/// Reads the verdicts of single tests from the JUnit report.
 fn not_passed(report: &str) -> Vec<String> {
     let cases = report.split("<testcase ").skip(1).filter_map(|case| {
         let (_, rest) = case.split_once("name=\"")?;
         let (name, rest) = rest.split_once('"')?;
         let (_, rest) = rest.split_once("status=\"")?;
         let (status, _) = rest.split_once('"')?;
-        (status != "passed").then(|| format!("  {status}: {name}"))
+        (status != "passed").then(|| format!("{status}: {name}"))
     });
     cases.collect()
 }
