@@ -165,7 +165,7 @@ impl Running {
         // The channel closes without a value when the server ends before it listens.
         let url = tokio::time::timeout(START_LIMIT, heard.wait_for(Option::is_some)).await;
         let Ok(Ok(url)) = url.map(|heard| heard.map(|url| url.clone().unwrap_or_default())) else {
-            let status = child.try_wait();
+            let status = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
             let output = output.lock().expect("no reader panics");
             panic!("the server printed no 'listening on http://…' (status {status:?}):\n{output}");
         };

@@ -50,7 +50,7 @@ impl Workspace {
     /// skipped is printed, kept for the end of the run, and a failure where CI is set.
     pub fn tool(&self, name: &str) -> Option<Tool> {
         let Some(program) = find(name) else {
-            skip(name);
+            skip(name, &reason_for_lack_of(name));
             return None;
         };
         let home = self.folder.path().to_owned();
@@ -66,8 +66,9 @@ pub struct Tool {
     environment: Vec<(String, String)>,
 }
 
-/// What a command has written.
+/// How a command has ended and what it has written.
 pub struct Output {
+    pub succeeded: bool,
     pub stdout: String,
     pub stderr: String,
 }
@@ -94,25 +95,35 @@ impl Tool {
         self
     }
 
+    /// Records that the program is here but cannot work, so that its test is skipped.
+    pub fn skip(&self, reason: &str) {
+        skip(&self.name, reason);
+    }
+
     /// Runs a command line that must succeed. Its words are split at blanks; there is no quoting.
     pub async fn run(&self, line: impl AsRef<str>) -> Output {
         self.run_with_input(line, "").await
     }
 
     pub async fn run_with_input(&self, line: impl AsRef<str>, input: impl AsRef<[u8]>) -> Output {
-        let (succeeded, output) = self.execute(line.as_ref(), input.as_ref()).await;
-        assert!(succeeded, "{}", self.account("failed", line.as_ref(), &output));
+        let output = self.attempt(line.as_ref(), input.as_ref()).await;
+        assert!(output.succeeded, "{}", self.account("failed", line.as_ref(), &output));
         output
     }
 
     /// Runs a command line that must fail.
     pub async fn refused(&self, line: impl AsRef<str>) -> Output {
-        let (succeeded, output) = self.execute(line.as_ref(), b"").await;
-        assert!(!succeeded, "{}", self.account("should have failed", line.as_ref(), &output));
+        let output = self.attempt(line.as_ref(), b"").await;
+        assert!(
+            !output.succeeded,
+            "{}",
+            self.account("should have failed", line.as_ref(), &output)
+        );
         output
     }
 
-    async fn execute(&self, line: &str, input: &[u8]) -> (bool, Output) {
+    /// Runs a command line whose end the caller judges.
+    pub async fn attempt(&self, line: &str, input: &[u8]) -> Output {
         let mut child = Command::new(&self.program)
             .args(line.split_whitespace())
             .current_dir(&self.home)
@@ -144,12 +155,15 @@ impl Tool {
         };
         let output = output.expect("cannot wait for the command");
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let said = Output { stdout: text(&output.stdout), stderr: text(&output.stderr) };
-        (output.status.success(), said)
+        Output {
+            succeeded: output.status.success(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     fn account(&self, what: &str, line: &str, output: &Output) -> String {
-        let Output { stdout, stderr } = output;
+        let Output { stdout, stderr, .. } = output;
         format!("'{} {line}' {what}\n--- stdout\n{stdout}\n--- stderr\n{stderr}", self.name)
     }
 }
@@ -168,12 +182,16 @@ fn find(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-fn skip(name: &str) {
-    let reason = std::fs::read_to_string(cache().join("skipped").join(name)).unwrap_or_else(|_| {
+/// Why the set-up could not install the program.
+fn reason_for_lack_of(name: &str) -> String {
+    std::fs::read_to_string(cache().join("skipped").join(name)).unwrap_or_else(|_| {
         "it is neither in the cache nor on the PATH; tests/support/install-tools sets it up".into()
-    });
+    })
+}
+
+fn skip(name: &str, reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("SKIPPED: {test}, because {name} is missing: {}\n", reason.trim());
+    let line = format!("SKIPPED: {test}, for want of {name}: {}\n", reason.trim());
     assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{line}");
     let mut kept = OpenOptions::new()
         .create(true)
