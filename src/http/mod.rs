@@ -3,6 +3,7 @@
 //! Nothing here decides about rights beyond naming what a route needs ([`route::NEEDS`]), and only
 //! [`error`] knows status codes of failures.
 
+pub mod access;
 mod byte_range;
 mod challenge;
 pub mod error;

@@ -175,7 +175,7 @@ impl Fields {
 }
 
 /// The name that this request reached the registry under, which stands for it as an audience.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     let named = headers.get(header::HOST).and_then(|value| value.to_str().ok());
     uri.authority().map(http::uri::Authority::as_str).or(named).unwrap_or_default()
 }

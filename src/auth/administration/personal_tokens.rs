@@ -7,23 +7,23 @@ use crate::metadata::credentials::{self, CredentialKind, NewCredential};
 use crate::metadata::identities::IdentityKind;
 
 impl Auth {
-    /// Makes a personal access token for the user who asks. It has the user's rights, or the part
+    /// Makes a personal access token for the user who asks and nobody else. It has the user's rights, or the part
     /// of them that `rules` allow.
     ///
     /// # Errors
-    /// [`AdministrationError::NotByPassword`] if the caller showed something else than a password:
+    /// [`AdministrationError::NotByPassword`] if the caller showed something else than the password:
     /// a token must not beget tokens that outlive it or can do more.
     pub async fn add_personal_token(
         &self,
         actor: &Actor<'_>,
+        name: &str,
         label: &str,
         seconds: Option<u32>,
         rules: &[(Pattern, ActionSet)],
     ) -> Result<NewSecret, AdministrationError> {
-        let name = actor.caller.name();
         let mut transaction = self.0.database.begin().await?;
         let user = named(&mut transaction, IdentityKind::User, name).await?;
-        if !actor.caller.showed_password() {
+        if actor.caller.name() != name || !actor.caller.showed_password() {
             return Err(AdministrationError::NotByPassword(name.into()));
         }
         let text = secret::generate(SecretKind::PersonalToken);
