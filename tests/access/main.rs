@@ -1,0 +1,6 @@
+//! Access control: tokens, administration, attacks.
+
+mod administration;
+mod attacks;
+mod harness;
+mod tokens;
