@@ -1,17 +1,20 @@
 //! A registry's access control on a router without a network and a database of each test's own.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use orlop::auth::{Auth, AuthError, Caller};
+use orlop::http::App;
 use orlop::metadata::Database;
 use orlop::oci::RepositoryName;
-use orlop::settings::AuthSettings;
+use orlop::settings::{AuthSettings, Settings};
+use orlop::storage::DiskStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -29,6 +32,7 @@ pub struct Registry {
 
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Value,
 }
 
@@ -41,23 +45,27 @@ impl Registry {
         let folder = tempfile::tempdir().unwrap();
         let url = Database::sqlite_url(&folder.path().join("orlop.db"));
         let database = Database::open(&url).await.unwrap();
-        let auth = Auth::open(database.clone(), &settings).await.unwrap();
+        let settings = Settings { auth: settings, ..Settings::default() };
+        let auth = Auth::open(database.clone(), &settings.auth).await.unwrap();
         auth.bootstrap(Some(PASSWORD.into())).await.unwrap().unwrap();
-        let router = orlop::http::oauth2::routes()
-            .merge(orlop::http::access::routes(&auth))
-            .with_state(auth.clone());
+        let store = DiskStore::open(folder.path().join("blobs")).await.unwrap();
+        let content =
+            orlop::registry::Registry::new(database.clone(), store, settings.registry.clone());
+        let app = App { registry: content, auth: auth.clone(), settings: Arc::new(settings) };
+        let router = orlop::http::router(app);
         Self { auth, router, database, folder }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
     }
 
     pub async fn get(&self, query: &str, authorization: Option<&str>) -> Answer {
-        let mut request = Request::get(format!("/oauth2/token?{query}"));
+        let mut request =
+            Request::get(format!("/oauth2/token?{query}")).header(header::HOST, SERVICE);
         if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
         }

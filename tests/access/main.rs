@@ -3,4 +3,5 @@
 mod administration;
 mod attacks;
 mod harness;
+mod matrix;
 mod tokens;

@@ -11,9 +11,9 @@ mod scope_maps;
 mod users;
 mod views;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
-use axum::extract::{ConnectInfo, FromRef, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
@@ -21,7 +21,8 @@ use axum::{Extension, Json, Router};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::Error;
+use super::visitor::Visitor;
+use super::{App, Error};
 use crate::auth::administration::Actor;
 use crate::auth::{Auth, Caller, RegistryAction};
 use body::Body;
@@ -70,12 +71,7 @@ pub const NEEDS: &[(Method, &str, Need)] = {
     ]
 };
 
-pub fn routes<S>(state: &S) -> Router<S>
-where
-    Auth: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
-    let auth = Auth::from_ref(state);
+pub fn routes(app: &App) -> Router<App> {
     Router::new()
         .route("/api/v1/me", get(me))
         .route("/api/v1/users", get(users::list).post(users::create))
@@ -99,7 +95,7 @@ where
             get(scope_maps::show).put(scope_maps::put).delete(scope_maps::remove),
         )
         .route("/api/v1/audit-events", get(audit_events::list))
-        .route_layer(from_fn_with_state(auth, guard))
+        .route_layer(from_fn_with_state(app.clone(), guard))
 }
 
 /// Who asks, once the guard has let them in.
@@ -119,18 +115,12 @@ async fn guard(
     State(auth): State<Auth>,
     path: MatchedPath,
     params: RawPathParams,
-    remote: Option<Extension<ConnectInfo<SocketAddr>>>,
+    Visitor { address, origin, authorization }: Visitor,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let address =
-        remote.map_or(Ipv4Addr::UNSPECIFIED.into(), |Extension(ConnectInfo(from))| from.ip());
-    let authorization = request.headers().get(header::AUTHORIZATION);
-    let service = super::oauth2::host(request.uri(), request.headers());
-    let caller = auth
-        .authenticate(authorization, address, service)
-        .await
-        .map_err(|error| ask(error.into()))?;
+    let caller = auth.authenticate(authorization.as_ref(), address, &origin.host).await;
+    let caller = caller.map_err(|error| ask(error.into()))?;
     if caller.is_anonymous() {
         let message = "sign in first: this needs credentials";
         return Err(ask(Error::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)));
