@@ -1,6 +1,7 @@
 use super::{Auth, AuthError, Pattern, Role, secret};
 use crate::metadata::credentials::{CredentialKind, NewCredential};
 use crate::metadata::identities::IdentityKind;
+use crate::metadata::roles::NewAssignment;
 use crate::metadata::{credentials, identities, roles};
 
 const NAME: &str = "admin";
@@ -47,9 +48,15 @@ impl Auth {
             expires_at: None,
         };
         credentials::insert(&mut transaction, &credential).await?;
-        let (role, everything) = (Role::Owner.as_str(), Pattern::all().to_string());
-        roles::assign_role(&mut transaction, &secret::uid(), identity.id, role, &everything)
-            .await?;
+        let assignment = NewAssignment {
+            uid: &secret::uid(),
+            identity_id: Some(identity.id),
+            group_name: None,
+            role: Some(Role::Owner.as_str()),
+            scope_map_id: None,
+            pattern: &Pattern::all().to_string(),
+        };
+        roles::insert(&mut transaction, &assignment).await?;
         transaction.commit().await?;
         Ok(Some(FirstAdmin { name: NAME.into(), password, is_generated }))
     }

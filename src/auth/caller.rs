@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::sign_in::SignIn;
 use super::{Action, Pattern, RegistryAction, Rights};
 use crate::oci::RepositoryName;
 
@@ -32,18 +33,34 @@ struct Inner {
     covers: Rights,
     /// What the identity may do at this moment, where that was looked up beside the token.
     current: Option<Rights>,
+    showed_password: bool,
 }
 
 impl Caller {
-    pub(super) fn new(subject: Subject, covers: Rights) -> Self {
-        Self(Arc::new(Inner { subject, covers, current: None }))
+    pub(super) fn anonymous(covers: Rights) -> Self {
+        Self::with_token(Subject::anonymous(), covers)
+    }
+
+    /// Who showed an access token, which covers what it was issued for.
+    pub(super) fn with_token(subject: Subject, covers: Rights) -> Self {
+        Self(Arc::new(Inner { subject, covers, current: None, showed_password: false }))
+    }
+
+    /// Who showed the credential itself, which covers all the identity may do by it.
+    pub(super) fn with_credential(sign_in: SignIn) -> Self {
+        let subject = sign_in.subject();
+        let SignIn { rights, showed_password, .. } = sign_in;
+        Self(Arc::new(Inner { subject, covers: rights, current: None, showed_password }))
     }
 
     /// The same caller, held to what its identity may do at this moment.
     pub(super) fn limited_to(&self, current: Rights) -> Self {
-        let Inner { subject, covers, .. } = &*self.0;
-        let (subject, covers) = (subject.clone(), covers.clone());
-        Self(Arc::new(Inner { subject, covers, current: Some(current) }))
+        Self(Arc::new(Inner {
+            subject: self.0.subject.clone(),
+            covers: self.0.covers.clone(),
+            current: Some(current),
+            showed_password: self.0.showed_password,
+        }))
     }
 
     pub fn is_anonymous(&self) -> bool {
@@ -57,6 +74,11 @@ impl Caller {
 
     pub fn subject(&self) -> &Subject {
         &self.0.subject
+    }
+
+    /// Whether this very request came with the identity's password.
+    pub fn showed_password(&self) -> bool {
+        self.0.showed_password
     }
 
     /// Whether this request's credential covers the action.

@@ -8,6 +8,7 @@
 //! Nothing here knows of HTTP beyond the value of `Authorization`, or of content.
 
 mod action;
+pub mod administration;
 mod basic;
 mod bootstrap;
 mod caller;
@@ -119,7 +120,7 @@ impl Auth {
         } else if scheme.eq_ignore_ascii_case("basic") {
             let password = Password::from_basic(rest.trim())?;
             let sign_in = self.sign_in(&password, remote).await?;
-            Ok(Caller::new(sign_in.subject(), sign_in.rights))
+            Ok(Caller::with_credential(sign_in))
         } else {
             Err(AuthError::Malformed("is of another scheme"))
         }
@@ -157,7 +158,7 @@ impl Auth {
     }
 
     fn anonymous(&self) -> Caller {
-        Caller::new(Subject::anonymous(), self.0.anonymous.clone())
+        Caller::anonymous(self.0.anonymous.clone())
     }
 
     /// The caller of an access token.
@@ -182,7 +183,7 @@ impl Auth {
         }
         let kid = token::kid(token)?;
         let claims = token::verify(token, &kid, &self.0.keys, service)?;
-        let caller = Caller::new(claims.subject(), Access::rights(&claims.access));
+        let caller = Caller::with_token(claims.subject(), Access::rights(&claims.access));
         let verified = Verified { caller: caller.clone(), service: service.into() };
         self.0.verified.insert(hash, verified, good_until(&claims));
         Ok(caller)

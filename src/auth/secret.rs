@@ -11,14 +11,18 @@ const RANDOM_LEN: usize = 43;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SecretKind {
     RefreshToken,
+    PersonalToken,
+    PrincipalSecret,
 }
 
 impl SecretKind {
-    const ALL: [Self; 1] = [Self::RefreshToken];
+    const ALL: [Self; 3] = [Self::RefreshToken, Self::PersonalToken, Self::PrincipalSecret];
 
     fn prefix(self) -> &'static str {
         match self {
             Self::RefreshToken => "orlop_rt_",
+            Self::PersonalToken => "orlop_pat_",
+            Self::PrincipalSecret => "orlop_sp_",
         }
     }
 

@@ -19,6 +19,8 @@ pub struct SignIn {
     pub rights: Rights,
     /// When what was shown ends, if the credential itself does not end before.
     pub expires_at: Option<i64>,
+    /// Whether the identity's password itself was shown.
+    pub showed_password: bool,
 }
 
 impl SignIn {
@@ -42,7 +44,10 @@ impl Auth {
             Some(SecretKind::RefreshToken) if given.name == TOKEN_USER => {
                 self.refresh(&given.password).await
             }
-            Some(_) => Err(AuthError::WrongCredentials),
+            Some(SecretKind::RefreshToken) => Err(AuthError::WrongCredentials),
+            Some(SecretKind::PersonalToken | SecretKind::PrincipalSecret) => {
+                self.sign_in_with_secret(given).await
+            }
             None => self.sign_in_with_password(given).await,
         }
     }
@@ -64,7 +69,26 @@ impl Auth {
         if !passwords.verify(&given.password, &credential.uid, &credential.hash).await? {
             return Err(AuthError::WrongCredentials);
         }
-        self.standing(identity, credential).await
+        let sign_in = self.standing(identity, credential).await?;
+        Ok(SignIn { showed_password: true, ..sign_in })
+    }
+
+    /// A secret of a service principal or a personal access token. Both are random and long, so
+    /// that finding them by their hash tells a guesser nothing.
+    async fn sign_in_with_secret(&self, given: &Password) -> Result<SignIn, AuthError> {
+        let mut connection = self.0.database.read().await?;
+        let hash = secret::hash(&given.password);
+        let Some(credential) = credentials::by_hash(&mut connection, &hash).await? else {
+            return Err(AuthError::WrongCredentials);
+        };
+        let identity = identities::by_id(&mut connection, credential.identity_id).await?;
+        drop(connection);
+        match identity {
+            Some(identity) if identity.name == given.name => {
+                self.standing(identity, credential).await
+            }
+            _ => Err(AuthError::WrongCredentials),
+        }
     }
 
     /// Who a refresh token stands for, with the rights of this moment.
@@ -124,7 +148,7 @@ impl Auth {
             rights = rights.restricted_to(&read_restriction(restriction)?);
         }
         let expires_at = credential.expires_at;
-        Ok(SignIn { identity, credential, rights, expires_at })
+        Ok(SignIn { identity, credential, rights, expires_at, showed_password: false })
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::auth::AuthError;
+use crate::auth::administration::AdministrationError;
 use crate::metadata::MetadataError;
 use crate::oci::{
     Digest, DigestError, MediaTypeError, ReferenceError, RepositoryNameError, TagError,
@@ -239,6 +240,23 @@ impl From<AuthError> for Error {
             AuthError::AnonymousPull(_) | AuthError::Key(_) | AuthError::Hash(_) => {
                 Self::internal(error)
             }
+        }
+    }
+}
+
+impl From<AdministrationError> for Error {
+    fn from(error: AdministrationError) -> Self {
+        use AdministrationError as E;
+        let message = error.to_string();
+        let answer = |status, code| Self::new(status, code, message);
+        match error {
+            E::Unknown { .. } => answer(StatusCode::NOT_FOUND, "NOT_FOUND"),
+            E::Exists { .. } | E::LastOwner | E::TooManySecrets(_) | E::Assigned(_) => {
+                answer(StatusCode::CONFLICT, "CONFLICT")
+            }
+            E::Invalid(_) => answer(StatusCode::BAD_REQUEST, "REQUEST_INVALID"),
+            E::NotByPassword(_) => answer(StatusCode::FORBIDDEN, "DENIED"),
+            E::Auth(error) => error.into(),
         }
     }
 }

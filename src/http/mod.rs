@@ -3,6 +3,7 @@
 //! Nothing here decides about rights beyond naming what a route needs ([`route::NEEDS`]), and only
 //! [`error`] knows status codes of failures.
 
+pub mod access;
 mod byte_range;
 mod challenge;
 pub mod error;
@@ -12,6 +13,7 @@ mod query;
 pub mod route;
 mod unread;
 mod v2;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -42,7 +44,11 @@ impl FromRef<App> for Auth {
 
 /// Everything that the registry answers, but for what the server itself does.
 pub fn router(app: App) -> Router {
-    Router::new().merge(v2::routes()).merge(oauth2::routes()).with_state(app)
+    Router::new()
+        .merge(v2::routes())
+        .merge(oauth2::routes())
+        .merge(access::routes(&app))
+        .with_state(app)
 }
 
 /// The `Range` of an upload session (distribution-spec, "Pushing a blob in chunks"). An empty

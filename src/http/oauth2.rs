@@ -1,18 +1,17 @@
 //! Tokens: `/oauth2/token` (distribution, "Token Authentication" and "OAuth2 Token
 //! Authentication"), `/oauth2/exchange` as Azure's clients ask it, and the public keys.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Form, Json, Router};
+use axum::{Form, Json, Router};
 use chrono::{DateTime, SecondsFormat};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::Error;
+use super::visitor::Visitor;
+use super::{App, Error, Origin};
 use crate::auth::{Auth, Credentials, IssuedToken, Password, PublicKey, Scope, TokenRequest};
 
 /// Forms hold a token or a password, and scopes.
@@ -21,11 +20,7 @@ const MAX_FORM_BYTES: usize = 128 * 1024;
 const NO_STORE: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
-pub fn routes<S>() -> Router<S>
-where
-    Auth: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
+pub fn routes() -> Router<App> {
     Router::new()
         .route("/oauth2/token", get(token_by_query).post(token_by_form))
         .route("/oauth2/exchange", post(exchange))
@@ -33,35 +28,29 @@ where
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
 }
 
-type Remote = Option<Extension<ConnectInfo<SocketAddr>>>;
-
 async fn token_by_query(
     State(auth): State<Auth>,
-    remote: Remote,
-    uri: Uri,
-    headers: HeaderMap,
+    visitor: Visitor,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Error> {
     let Query(fields) = query.map_err(|error| bad_request(error.body_text()))?;
     let fields = Fields(fields);
-    let credentials = match headers.get(header::AUTHORIZATION) {
+    let credentials = match &visitor.authorization {
         Some(value) => Credentials::Password(Password::from_header(value)?),
         None => Credentials::Anonymous,
     };
-    let request = fields.request(&uri, &headers, fields.get("offline_token") == Some("true"));
-    Ok(answer(auth.issue(&credentials, address(remote), &request).await?))
+    let request = fields.request(&visitor.origin, fields.get("offline_token") == Some("true"));
+    Ok(answer(auth.issue(&credentials, visitor.address, &request).await?))
 }
 
 async fn token_by_form(
     State(auth): State<Auth>,
-    remote: Remote,
-    uri: Uri,
-    headers: HeaderMap,
+    visitor: Visitor,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Response, Error> {
     let Form(fields) = form.map_err(|error| bad_request(error.body_text()))?;
     let fields = Fields(fields);
-    let credentials = match (fields.get("grant_type"), headers.get(header::AUTHORIZATION)) {
+    let credentials = match (fields.get("grant_type"), &visitor.authorization) {
         (Some("refresh_token"), _) => {
             Credentials::RefreshToken(fields.require("refresh_token")?.into())
         }
@@ -80,8 +69,8 @@ async fn token_by_form(
             )));
         }
     };
-    let request = fields.request(&uri, &headers, fields.get("access_type") == Some("offline"));
-    Ok(answer(auth.issue(&credentials, address(remote), &request).await?))
+    let request = fields.request(&visitor.origin, fields.get("access_type") == Some("offline"));
+    Ok(answer(auth.issue(&credentials, visitor.address, &request).await?))
 }
 
 #[derive(Serialize)]
@@ -91,13 +80,12 @@ struct Exchanged {
 
 async fn exchange(
     State(auth): State<Auth>,
-    remote: Remote,
-    headers: HeaderMap,
+    visitor: Visitor,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Response, Error> {
     let Form(fields) = form.map_err(|error| bad_request(error.body_text()))?;
     let fields = Fields(fields);
-    let credentials = match (fields.get("grant_type"), headers.get(header::AUTHORIZATION)) {
+    let credentials = match (fields.get("grant_type"), &visitor.authorization) {
         (Some("refresh_token"), _) => {
             Credentials::RefreshToken(fields.require("refresh_token")?.into())
         }
@@ -113,7 +101,7 @@ async fn exchange(
             )));
         }
     };
-    let refresh_token = auth.exchange(&credentials, address(remote)).await?;
+    let refresh_token = auth.exchange(&credentials, visitor.address).await?;
     Ok(([NO_STORE], Json(Exchanged { refresh_token })).into_response())
 }
 
@@ -165,23 +153,13 @@ impl Fields {
         self.get(name).ok_or_else(|| bad_request(format!("the field {name} is missing")))
     }
 
-    fn request(&self, uri: &Uri, headers: &HeaderMap, offline: bool) -> TokenRequest {
+    fn request(&self, origin: &Origin, offline: bool) -> TokenRequest {
         TokenRequest {
-            service: self.get("service").unwrap_or_else(|| host(uri, headers)).into(),
+            service: self.get("service").unwrap_or(&origin.host).into(),
             scopes: Scope::parse_all(self.all("scope")),
             offline,
         }
     }
-}
-
-/// The name that this request reached the registry under, which stands for it as an audience.
-fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
-    let named = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    uri.authority().map(http::uri::Authority::as_str).or(named).unwrap_or_default()
-}
-
-fn address(remote: Remote) -> IpAddr {
-    remote.map_or(Ipv4Addr::UNSPECIFIED.into(), |Extension(ConnectInfo(address))| address.ip())
 }
 
 fn bad_request(message: String) -> Error {

@@ -138,3 +138,18 @@ pub async fn by_uid(
     let query = sqlx::query_as("SELECT * FROM credentials WHERE uid = $1");
     Ok(query.bind(uid).fetch_optional(connection).await?)
 }
+
+/// The credentials of an identity, oldest first.
+pub async fn of_identity(
+    connection: &mut AnyConnection,
+    identity_id: i64,
+) -> Result<Vec<Credential>, MetadataError> {
+    let query = sqlx::query_as("SELECT * FROM credentials WHERE identity_id = $1 ORDER BY id");
+    Ok(query.bind(identity_id).fetch_all(connection).await?)
+}
+
+/// Removes a credential with the tokens that were issued on it.
+pub async fn delete(connection: &mut AnyConnection, id: i64) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM credentials WHERE id = $1").bind(id).execute(connection).await?;
+    Ok(())
+}

@@ -103,3 +103,51 @@ pub async fn insert(
     let query = query.bind(uid).bind(kind.as_str()).bind(name).bind(display_name).bind(now());
     Ok(query.fetch_one(connection).await?)
 }
+
+/// Identities of a kind in the order of their names, those after `after` first.
+pub async fn list(
+    connection: &mut AnyConnection,
+    kind: IdentityKind,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Identity>, MetadataError> {
+    let query = sqlx::query_as(
+        "SELECT * FROM identities WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
+    );
+    let query = query.bind(kind.as_str()).bind(after).bind(i64::from(limit));
+    Ok(query.fetch_all(connection).await?)
+}
+
+pub async fn update(
+    connection: &mut AnyConnection,
+    id: i64,
+    display_name: &str,
+    enabled: bool,
+) -> Result<(), MetadataError> {
+    let query = sqlx::query(
+        "UPDATE identities SET display_name = $1, enabled = $2, updated_at = $3 WHERE id = $4",
+    );
+    let query = query.bind(display_name).bind(i64::from(enabled)).bind(now()).bind(id);
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Removes an identity with its credentials, assignments and tokens.
+pub async fn delete(connection: &mut AnyConnection, id: i64) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM identities WHERE id = $1").bind(id).execute(connection).await?;
+    Ok(())
+}
+
+/// Whether some user who is not shut out has the role on the pattern.
+pub async fn any_user_with_role(
+    connection: &mut AnyConnection,
+    role: &str,
+    pattern: &str,
+) -> Result<bool, MetadataError> {
+    let query = sqlx::query(
+        "SELECT i.id FROM identities i
+         JOIN role_assignments a ON a.identity_id = i.id
+         WHERE i.kind = 'user' AND i.enabled = 1 AND a.role = $1 AND a.pattern = $2 LIMIT 1",
+    );
+    Ok(query.bind(role).bind(pattern).fetch_optional(connection).await?.is_some())
+}

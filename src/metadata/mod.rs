@@ -4,6 +4,7 @@
 //! connection to run on, so that the caller decides what belongs to one transaction. Nothing here
 //! decides what may happen; that is the registry's.
 
+pub mod audit_events;
 pub mod blobs;
 pub mod credentials;
 mod database;
@@ -13,6 +14,7 @@ pub mod refresh_tokens;
 pub mod repositories;
 pub mod roles;
 mod rows;
+pub mod scope_maps;
 pub mod signing_keys;
 pub mod tags;
 pub mod uploads;

@@ -1,116 +1,13 @@
-//! The token endpoints, on a router without a network and a database of each test's own.
+//! The token endpoints.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use axum::Router;
 use axum::body::Body;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::{HeaderValue, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http::{HeaderValue, Request, StatusCode};
 use orlop::auth::{Action, Auth, AuthError, Caller, RegistryAction};
 use orlop::metadata::Database;
-use orlop::oci::RepositoryName;
 use orlop::settings::AuthSettings;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tower::ServiceExt as _;
 
-const SERVICE: &str = "registry.test";
-const PASSWORD: &str = "correct horse";
-const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-struct Registry {
-    auth: Auth,
-    router: Router,
-    database: Database,
-    folder: TempDir,
-}
-
-struct Answer {
-    status: StatusCode,
-    body: Value,
-}
-
-impl Registry {
-    async fn start() -> Self {
-        Self::start_with(AuthSettings::default()).await
-    }
-
-    async fn start_with(settings: AuthSettings) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = Database::sqlite_url(&folder.path().join("orlop.db"));
-        let database = Database::open(&url).await.unwrap();
-        let auth = Auth::open(database.clone(), &settings).await.unwrap();
-        auth.bootstrap(Some(PASSWORD.into())).await.unwrap().unwrap();
-        let router = orlop::http::oauth2::routes().with_state(auth.clone());
-        Self { auth, router, database, folder }
-    }
-
-    async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
-    }
-
-    async fn get(&self, query: &str, authorization: Option<&str>) -> Answer {
-        let mut request = Request::get(format!("/oauth2/token?{query}"));
-        if let Some(value) = authorization {
-            request = request.header(header::AUTHORIZATION, value);
-        }
-        self.send(request.body(Body::empty()).unwrap()).await
-    }
-
-    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        let body = serde_urlencoded(form);
-        let request = Request::post(path)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Body::from(body));
-        self.send(request.unwrap()).await
-    }
-
-    async fn caller(&self, authorization: &str) -> Result<Caller, AuthError> {
-        let value = HeaderValue::from_str(authorization).unwrap();
-        self.auth.authenticate(Some(&value), REMOTE, SERVICE).await
-    }
-
-    async fn bearer(&self, token: &str) -> Result<Caller, AuthError> {
-        self.caller(&format!("Bearer {token}")).await
-    }
-
-    async fn execute(&self, sql: &'static str) {
-        let mut transaction = self.database.begin().await.unwrap();
-        sqlx::query(sql).execute(&mut *transaction).await.unwrap();
-        transaction.commit().await.unwrap();
-    }
-}
-
-impl Answer {
-    fn text(&self, field: &str) -> &str {
-        self.body[field].as_str().unwrap_or_else(|| panic!("no {field} in {}", self.body))
-    }
-
-    fn claims(&self) -> Value {
-        let payload = self.text("access_token").split('.').nth(1).unwrap();
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
-    }
-}
-
-fn serde_urlencoded(form: &[(&str, &str)]) -> String {
-    let encode =
-        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
-    let pairs: Vec<_> = form.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect();
-    pairs.join("&")
-}
-
-fn basic(name: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
-}
-
-fn name(text: &str) -> RepositoryName {
-    RepositoryName::parse(text).unwrap()
-}
+use crate::harness::{PASSWORD, REMOTE, Registry, SERVICE, basic, name};
 
 #[tokio::test]
 async fn the_first_start_makes_an_admin_and_later_ones_do_not() {

@@ -1,0 +1,182 @@
+//! Every route and method × every role × own and foreign repositories × ways to sign in, from the
+//! table that the server itself goes by.
+
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use orlop::auth::{Action, RegistryAction, Role};
+use orlop::http::route::{NEEDS, Need, RouteKind};
+use orlop::settings::AuthSettings;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::harness::{Answer, PASSWORD, Registry, SERVICE, basic};
+
+const OWN: &str = "own/app";
+const FOREIGN: &str = "foreign/app";
+const PUBLIC: &str = "public/app";
+const REPOSITORIES: [&str; 3] = [OWN, FOREIGN, PUBLIC];
+const BLOB: &[u8] = b"{}";
+
+/// Somebody who asks, and the role they have in `own/*`.
+struct Who {
+    authorization: Option<String>,
+    role: Option<Role>,
+    is_signed_in: bool,
+}
+
+impl Who {
+    fn may(&self, need: Need, repository: &str) -> bool {
+        let actions = self.role.map(Role::actions);
+        match need {
+            Need::SignedIn => self.is_signed_in,
+            Need::InRegistry(RegistryAction::Admin) => false,
+            // Something is public, so everybody may ask what there is.
+            Need::InRegistry(RegistryAction::CatalogRead) => {
+                !self.is_signed_in || actions.is_some_and(|a| a.contains(Action::MetadataRead))
+            }
+            Need::InRepository(action) if repository == PUBLIC => {
+                !self.is_signed_in && Role::AcrPull.actions().contains(action)
+            }
+            Need::InRepository(action) => {
+                repository == OWN && actions.is_some_and(|actions| actions.contains(action))
+            }
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+fn manifest() -> Vec<u8> {
+    let config = json!({
+        "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(BLOB), "size": BLOB.len()
+    });
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": config, "layers": [],
+    });
+    manifest.to_string().into_bytes()
+}
+
+/// Paths of a route that name content which is there once it was pushed.
+fn paths(kind: RouteKind, repository: &str) -> Vec<String> {
+    let blob = digest(BLOB);
+    let image = digest(&manifest());
+    let absent = digest(b"absent");
+    match kind {
+        RouteKind::Base => vec!["/v2/".into()],
+        RouteKind::Catalog => vec!["/v2/_catalog".into()],
+        RouteKind::Tags => vec![format!("/v2/{repository}/tags/list")],
+        RouteKind::Manifest => ["1.0", "absent", &image, &absent]
+            .map(|reference| format!("/v2/{repository}/manifests/{reference}"))
+            .into(),
+        RouteKind::Blob => {
+            [blob, absent].map(|digest| format!("/v2/{repository}/blobs/{digest}")).into()
+        }
+        RouteKind::Uploads => vec![format!("/v2/{repository}/blobs/uploads/")],
+        RouteKind::Upload => {
+            vec![format!("/v2/{repository}/blobs/uploads/{}", uuid::Uuid::nil())]
+        }
+        RouteKind::Referrers => vec![format!("/v2/{repository}/referrers/{image}")],
+    }
+}
+
+async fn push(registry: &Registry, repository: &str) {
+    let admin = basic("admin", PASSWORD);
+    let send = async |method: Method, path: String, kind: &str, body: Vec<u8>| {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, SERVICE)
+            .header(header::AUTHORIZATION, &admin)
+            .header(header::CONTENT_TYPE, kind)
+            .header(header::CONTENT_LENGTH, body.len())
+            .body(Body::from(body));
+        let answer = registry.send(request.unwrap()).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    };
+    let path = format!("/v2/{repository}/blobs/uploads/?digest={}", digest(BLOB));
+    send(Method::POST, path, "application/octet-stream", BLOB.into()).await;
+    let path = format!("/v2/{repository}/manifests/1.0");
+    send(Method::PUT, path, "application/vnd.oci.image.manifest.v1+json", manifest()).await;
+}
+
+async fn ask(registry: &Registry, who: &Who, method: &Method, path: &str) -> Answer {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, SERVICE)
+        .header(header::CONTENT_LENGTH, 0);
+    if let Some(authorization) = &who.authorization {
+        request = request.header(header::AUTHORIZATION, authorization);
+    }
+    registry.send(request.body(Body::empty()).unwrap()).await
+}
+
+/// Everybody, with Basic credentials and with a token for all that they may have.
+async fn everybody(registry: &Registry) -> Vec<Who> {
+    let mut found = Vec::new();
+    let roles = Role::ALL.map(Some).into_iter().chain([None]);
+    for role in roles {
+        let user = role.map_or("nobody-special", Role::as_str);
+        registry.admin(Method::POST, "users", json!({"name": user, "password": PASSWORD})).await;
+        if let Some(role) = role {
+            registry.assign(user, role.as_str(), "own/*").await;
+        }
+        found.push(Who { authorization: Some(basic(user, PASSWORD)), role, is_signed_in: true });
+        let token = token(registry, Some(&basic(user, PASSWORD))).await;
+        found.push(Who { authorization: Some(token), role, is_signed_in: true });
+    }
+    let token = token(registry, None).await;
+    for authorization in [None, Some(token)] {
+        found.push(Who { authorization, role: None, is_signed_in: false });
+    }
+    found
+}
+
+async fn token(registry: &Registry, authorization: Option<&str>) -> String {
+    let scopes = REPOSITORIES.map(|name| format!("&scope=repository:{name}:*")).concat();
+    let query = format!("service={SERVICE}&scope=registry:catalog:*{scopes}");
+    format!("Bearer {}", registry.get(&query, authorization).await.text("token"))
+}
+
+#[tokio::test]
+async fn each_route_serves_whom_the_table_says_and_tells_others_nothing() {
+    let settings =
+        AuthSettings { anonymous_pull: vec!["public/*".into()], ..AuthSettings::default() };
+    let registry = Registry::start_with(settings).await;
+    let everybody = everybody(&registry).await;
+    let mut refused_of_nothing = Vec::new();
+    for who in &everybody {
+        refused_of_nothing.push(walk(&registry, who).await);
+    }
+    for (who, refused_of_nothing) in everybody.iter().zip(refused_of_nothing) {
+        for repository in REPOSITORIES {
+            push(&registry, repository).await;
+        }
+        let refused = walk(&registry, who).await;
+        assert_eq!(refused, refused_of_nothing, "refusals must not depend on what is there");
+    }
+}
+
+/// Asks everything, and answers the refusals.
+async fn walk(registry: &Registry, who: &Who) -> Vec<(String, StatusCode, HeaderMap, Value)> {
+    let refusal = if who.is_signed_in { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+    let mut refused = Vec::new();
+    for (method, kind, need) in NEEDS {
+        for repository in REPOSITORIES {
+            for path in paths(*kind, repository) {
+                let case = format!("{method} {path} as {:?}", who.role);
+                let answer = ask(registry, who, method, &path).await;
+                let is_refused = answer.status == refusal;
+                let may = who.may(*need, repository);
+                assert_eq!(is_refused, !may, "{case}: {} {}", answer.status, answer.body);
+                if is_refused {
+                    refused.push((case, answer.status, answer.headers, answer.body));
+                }
+            }
+        }
+    }
+    refused
+}
