@@ -137,28 +137,26 @@ async fn one_of_two_requests_on_a_session_is_refused() {
     let http = orlop.http();
     let location = http.start_upload("a").await;
     // The first holds the session for as long as its body does not end.
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<_, std::io::Error>>(1);
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
     let body = futures_util::stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|item| (item, receiver))
     });
     let first = http.request(Method::PATCH, &location).body(reqwest::Body::wrap_stream(body));
     let first = tokio::spawn(send(first));
-    sender.send(Ok("abc")).await.unwrap();
-    // Until the first has begun, the second may get in.
-    let second = loop {
-        let answer = patch(&http, &location, Some("0-0"), "a").await;
-        match answer.status() {
-            StatusCode::ACCEPTED => panic!("the second request came before the first one's bytes"),
-            _ => break answer,
-        }
-    };
+    // More than fits the buffers between: once it is sent, the server has begun to read.
+    let mut whole = String::new();
+    for _ in 0..32 {
+        let part = "x".repeat(1 << 20);
+        whole.push_str(&part);
+        sender.send(Ok(part)).await.unwrap();
+    }
+    let second = patch(&http, &location, None, "a").await;
     let second = expect(second, StatusCode::CONFLICT).await;
     assert!(second.text().await.unwrap().contains("BLOB_UPLOAD_INVALID"));
-    sender.send(Ok("def")).await.unwrap();
     drop(sender);
     let first = expect(first.await.unwrap(), StatusCode::ACCEPTED).await;
-    assert_eq!(header(&first, "range"), "0-5");
-    let digest = digest_of("abcdef");
+    assert_eq!(header(&first, "range"), format!("0-{}", whole.len() - 1));
+    let digest = digest_of(whole);
     expect(http.finish_upload(&location, &digest, "").await, StatusCode::CREATED).await;
 }
 
