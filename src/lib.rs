@@ -13,3 +13,4 @@ pub mod oci;
 pub mod registry;
 pub mod settings;
 pub mod storage;
+pub mod telemetry;

@@ -1,16 +1,25 @@
 //! HTTP: one file a resource. A handler extracts, calls the registry, and answers.
 //!
 //! Nothing here decides about rights beyond naming what a route needs ([`route::NEEDS`]), and only
-//! [`error`] knows status codes of failures.
+//! [`error`] knows status codes of failures. Around the router stands [`server`], with what every
+//! request gets: time limits, an id, a line in the access log, metrics.
 
 pub mod access;
+mod access_log;
 mod byte_range;
 mod challenge;
+mod connection;
 pub mod error;
+pub mod health;
+pub mod metrics;
 pub mod oauth2;
+mod observe;
 mod origin;
 mod query;
+mod request_id;
 pub mod route;
+pub mod server;
+mod tls;
 mod unread;
 mod v2;
 mod visitor;
@@ -22,6 +31,7 @@ use axum::extract::FromRef;
 use http::HeaderValue;
 
 pub use error::Error;
+pub use observe::{RouteName, UserName};
 use origin::Origin;
 
 use crate::auth::Auth;
