@@ -1,0 +1,154 @@
+use std::io::{self, Write as _};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Error;
+use super::settings::SettingsArgs;
+use crate::auth::{Auth, FirstAdmin};
+use crate::http::health::Check;
+use crate::http::metrics::Metrics;
+use crate::http::server::Server;
+use crate::http::{self, App};
+use crate::metadata::Database;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::storage::DiskStore;
+use crate::telemetry;
+
+/// Seconds between two looks for upload sessions that nobody uses any more; fewer if sessions live
+/// shorter than that.
+const EXPIRY_INTERVAL: u32 = 60;
+
+/// Run the registry
+#[derive(Args)]
+pub struct Serve {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+impl Serve {
+    pub async fn run(self) -> Result<(), Error> {
+        let settings = Arc::new(self.settings.load()?);
+        telemetry::init(&settings.log);
+        let mut signals = Signals::new()?;
+        let server = Server::bind(&settings.server, Metrics::new()).await?;
+        let url = server.url();
+
+        let store = DiskStore::open(settings.storage.data_dir.clone()).await?;
+        let database = Database::open(&database_url(&settings)).await?;
+        let auth = Auth::open(database.clone(), &settings.auth).await?;
+        let first_admin = auth.bootstrap(std::env::var("ORLOP_ADMIN_PASSWORD").ok()).await?;
+        let checks = checks(&database, &store);
+        let registry = Registry::new(database.clone(), store, settings.registry.clone());
+        let expiry = settings.registry.upload_expiry_seconds.min(EXPIRY_INTERVAL);
+        let expiry = expire_uploads(registry.clone(), Duration::from_secs(expiry.into()));
+        let _expiry = AbortOnDropHandle::new(tokio::spawn(expiry));
+        let router = http::router(App { registry, auth, settings });
+
+        greet(&url, first_admin.as_ref())?;
+        let stop = CancellationToken::new();
+        let mut serving = pin!(server.serve(router, checks, stop.clone()));
+        loop {
+            tokio::select! {
+                () = &mut serving => break,
+                name = signals.next() => {
+                    if stop.is_cancelled() {
+                        return Err(format!("{name} came a second time: ended at once").into());
+                    }
+                    tracing::info!("{name}");
+                    stop.cancel();
+                }
+            }
+        }
+        database.close().await;
+        Ok(())
+    }
+}
+
+fn database_url(settings: &Settings) -> String {
+    match &settings.database.url {
+        Some(url) => url.reveal().to_owned(),
+        None => Database::sqlite_url(&settings.storage.data_dir.join("orlop.db")),
+    }
+}
+
+/// What the server cannot do without.
+fn checks(database: &Database, store: &DiskStore) -> Vec<Check> {
+    let (database, store) = (database.clone(), store.clone());
+    vec![
+        Check::new("database", move || {
+            let database = database.clone();
+            async move { database.ping().await }
+        }),
+        Check::new("storage", move || {
+            let store = store.clone();
+            async move { store.ping().await }
+        }),
+    ]
+}
+
+async fn expire_uploads(registry: Registry, every: Duration) {
+    let mut rounds = interval(every);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = registry.expire_uploads().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "expired uploads could not be removed");
+        }
+    }
+}
+
+/// Tells where the server listens, and at the first start how to come in.
+fn greet(url: &str, first_admin: Option<&FirstAdmin>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {url}")?;
+    if let Some(FirstAdmin { name, password, is_generated }) = first_admin {
+        let host = url.split_once("://").map_or(url, |(_, host)| host);
+        let plain = if url.starts_with("http://") { " --plain-http" } else { "" };
+        let shown = if *is_generated { password } else { "PASSWORD" };
+        if *is_generated {
+            writeln!(out, "\nThe user {name} was made. Its password, shown only now: {password}")?;
+        } else {
+            writeln!(out, "\nThe user {name} was made with the password of ORLOP_ADMIN_PASSWORD.")?;
+        }
+        writeln!(
+            out,
+            "Next:\n    \
+             oras login {host}{plain} --username {name} --password {shown}\n    \
+             echo 'Here is an artifact' > artifact.txt\n    \
+             oras push {host}/samples/artifact:1.0{plain} ./artifact.txt\n    \
+             oras pull {host}/samples/artifact:1.0{plain}\n"
+        )?;
+    }
+    out.flush()
+}
+
+/// The signals that ask the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
