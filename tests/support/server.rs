@@ -108,13 +108,18 @@ impl Orlop {
 
     /// Asks the server to stop (SIGTERM) and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
-        let pid = self.running.child.id().expect("the server is running").to_string();
-        let signal = Command::new("kill").args(["-TERM", &pid]).status().await;
-        assert!(signal.is_ok_and(|status| status.success()), "cannot send SIGTERM to {pid}");
+        self.signal("-TERM").await;
         match tokio::time::timeout(STOP_LIMIT, self.running.child.wait()).await {
             Ok(status) => status.expect("cannot wait for the server"),
             Err(_) => panic!("no end {STOP_LIMIT:?} after SIGTERM:\n{}", self.output()),
         }
+    }
+
+    /// Sends the server a signal, such as `-HUP`.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.running.child.id().expect("the server is running").to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "cannot send {signal} to {pid}");
     }
 
     /// Ends the server at once (SIGKILL), as a crash would.
