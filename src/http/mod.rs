@@ -4,6 +4,7 @@
 //! [`error`] knows status codes of failures.
 
 pub mod access;
+mod browser;
 mod byte_range;
 mod challenge;
 pub mod error;
@@ -47,6 +48,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(v2::routes())
         .merge(oauth2::routes())
+        .merge(browser::routes())
         .merge(access::routes(&app))
         .with_state(app)
 }
