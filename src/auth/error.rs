@@ -1,4 +1,5 @@
 use super::PatternError;
+use super::federation::ProviderError;
 use crate::metadata::MetadataError;
 
 /// Why a caller could not be told, or a token not be issued.
@@ -13,8 +14,18 @@ pub enum AuthError {
     InvalidToken(&'static str),
     #[error("this needs a signed-in identity, as no repository is open to everybody")]
     AnonymousNotAllowed,
+    #[error("too many wrong passwords for this name: try again in {seconds} seconds")]
+    TooManyAttempts { seconds: u64 },
     #[error("too many sign-ins at the same time: try again in a moment")]
     Busy,
+    #[error("the issuer {name} cannot be asked for its keys at the moment")]
+    IssuerAway { name: String, cause: ProviderError },
+    #[error("no issuer of this name signs people in with a browser")]
+    NoBrowserSignIn,
+    #[error("this sign-in is not known or took too long: begin again")]
+    SignInLost,
+    #[error("the client for issuers could not be set up: {0}")]
+    Client(ProviderError),
     #[error("[auth] anonymous_pull: {0}")]
     AnonymousPull(#[from] PatternError),
     #[error(transparent)]

@@ -47,6 +47,7 @@ impl Serve {
         let first_admin = auth.bootstrap(std::env::var("ORLOP_ADMIN_PASSWORD").ok()).await?;
         let checks = checks(&database, &store);
         let registry = Registry::new(database.clone(), store, settings.registry.clone());
+        registry.free_uploads().await?;
         let expiry = settings.registry.upload_expiry_seconds.min(EXPIRY_INTERVAL);
         let expiry = expire_uploads(registry.clone(), Duration::from_secs(expiry.into()));
         let _expiry = AbortOnDropHandle::new(tokio::spawn(expiry));

@@ -18,7 +18,7 @@ pub type IncomingError = Box<dyn std::error::Error + Send + Sync>;
 pub type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes, IncomingError>> + Send>>;
 
 /// Bytes that are hashed and written together, while the next are received.
-const BATCH: usize = 512 << 10;
+const BATCH: usize = 256 << 10;
 
 /// How often a lease is renewed while its holder waits for the client.
 const RENEW_EVERY: Duration = Duration::from_secs(10);

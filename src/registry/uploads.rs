@@ -212,6 +212,15 @@ impl Registry {
         self.discard(lease).await
     }
 
+    /// Frees the sessions that requests of a process held which is no more. Only for the one process
+    /// of a database, before its first request.
+    pub async fn free_uploads(&self) -> Result<(), RegistryError> {
+        let mut transaction = self.database.begin().await?;
+        metadata::uploads::free_leases(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Removes sessions that expired, and bytes of sessions that are no more.
     pub async fn expire_uploads(&self) -> Result<(), RegistryError> {
         loop {
