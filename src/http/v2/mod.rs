@@ -18,22 +18,18 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::challenge::{registry_scope, repository_scope};
 use super::query::Query;
 use super::route::{Need, Route};
 use super::unread;
-use super::{App, Error, Origin};
+use super::{App, Error, Origin, RouteName, UserName};
 use crate::auth::Caller;
 use crate::oci::RepositoryName;
 use crate::registry::Incoming;
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-const API_VERSION: (HeaderName, HeaderValue) = (
-    HeaderName::from_static("docker-distribution-api-version"),
-    HeaderValue::from_static("registry/2.0"),
-);
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -70,7 +66,8 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
     // A client that waits for leave to send its body has sent nothing that needs to be read.
     let waits = parts.headers.contains_key(header::EXPECT);
     let (body, unread) = unread::watch(body);
-    let mut response = match dispatch(&app, &parts, body).await {
+    let mut marks = Extensions::new();
+    let mut response = match dispatch(&app, &parts, body, &mut marks).await {
         Ok(response) => response,
         Err(error) => {
             if !waits {
@@ -79,16 +76,28 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
             error.into_response()
         }
     };
-    response.headers_mut().insert(API_VERSION.0, API_VERSION.1);
+    response.extensions_mut().extend(marks);
     response
 }
 
-async fn dispatch(app: &App, parts: &Parts, body: Incoming) -> Result<Response, Error> {
+/// Puts into `marks` what the log and the metrics want to know, also of requests that fail.
+async fn dispatch(
+    app: &App,
+    parts: &Parts,
+    body: Incoming,
+    marks: &mut Extensions,
+) -> Result<Response, Error> {
     let origin = Origin::of(parts, &app.settings.server);
     let path = parts.uri.path().strip_prefix("/v2").unwrap_or_default();
     let path = percent_encoding::percent_decode_str(path.trim_start_matches('/')).decode_utf8();
     let route = path.map_err(|_| Error::not_found()).and_then(|path| Route::parse(&path));
+    if let Ok(route) = &route {
+        marks.insert(RouteName(route.kind().name()));
+    }
     let caller = authenticate(app, parts, &origin, route.as_ref().ok()).await?;
+    if !caller.is_anonymous() {
+        marks.insert(UserName(caller.name().to_owned()));
+    }
     // Even that a path makes no sense is told to callers only that signed in.
     let route = match route {
         Err(_) if caller.is_anonymous() => return Err(Error::sign_in_first(&origin, None)),
@@ -99,9 +108,7 @@ async fn dispatch(app: &App, parts: &Parts, body: Incoming) -> Result<Response, 
     };
     authorize(app, &caller, &origin, &route, need).await?;
     let asked = Asked { app, caller: &caller, origin: &origin, parts };
-    let mut response = run(&asked, &route, body).await?;
-    response.extensions_mut().insert(route.kind());
-    Ok(response)
+    run(&asked, &route, body).await
 }
 
 async fn run(asked: &Asked<'_>, route: &Route, body: Incoming) -> Result<Response, Error> {
