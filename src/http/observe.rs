@@ -26,15 +26,14 @@ use super::connection::Connection;
 use super::metrics::Metrics;
 use super::{Error, access_log, request_id};
 
-/// Put into the extensions of an answer: the route by which metrics count it.
+/// Put into the extensions of an answer: the route by which metrics count it. Without it, the
+/// first part of the path tells.
 #[derive(Clone, Copy)]
 pub struct RouteName(pub &'static str);
 
 /// Put into the extensions of an answer: who asked, for the access log.
 #[derive(Clone)]
 pub struct UserName(pub String);
-
-const OTHER_ROUTES: RouteName = RouteName("other");
 
 /// nginx's number for a client that was gone before its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -67,7 +66,9 @@ pub async fn answer(
 
     record.status = Some(response.status());
     let extensions = response.extensions_mut();
-    record.route = extensions.remove().unwrap_or(OTHER_ROUTES);
+    if let Some(RouteName(route)) = extensions.remove() {
+        record.route = route;
+    }
     record.user = extensions.remove();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -84,6 +85,19 @@ fn is_of_api(path: &str) -> bool {
     ["/v2", "/acr"].iter().any(|api| {
         path.strip_prefix(api).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })
+}
+
+fn route_of(path: &str) -> &'static str {
+    match path.split('/').nth(1) {
+        Some("v2") => "v2",
+        Some("acr") => "acr",
+        Some("oauth2") => "oauth2",
+        Some("api") => "api",
+        Some("healthz") => "healthz",
+        Some("readyz") => "readyz",
+        Some("metrics") => "metrics",
+        _ => "other",
+    }
 }
 
 fn prepare(request: Request<Incoming>, record: &Record) -> Request<Body> {
@@ -121,7 +135,7 @@ pub(super) struct Record {
     pub started: Instant,
     pub method: Method,
     pub uri: Uri,
-    route: RouteName,
+    route: &'static str,
     pub user: Option<UserName>,
     status: Option<StatusCode>,
     pub bytes_sent: u64,
@@ -145,7 +159,7 @@ impl Record {
             started: Instant::now(),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            route: OTHER_ROUTES,
+            route: route_of(request.uri().path()),
             user: None,
             status: None,
             bytes_sent: 0,
@@ -164,7 +178,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         access_log::write(self);
         let duration = self.started.elapsed();
-        self.metrics.request_ended(self.route.0, &self.method, self.status(), duration);
+        self.metrics.request_ended(self.route, &self.method, self.status(), duration);
         self.connection.request_ended();
     }
 }

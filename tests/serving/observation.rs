@@ -104,6 +104,21 @@ async fn metrics_count_requests_by_route_and_bytes() {
 }
 
 #[tokio::test]
+async fn the_registry_names_its_routes_also_of_requests_that_fail() {
+    let orlop = Orlop::start(Options::default()).await;
+    orlop.http().push_blob("samples/app", "content").await;
+    orlop.anonymous().get("/v2/samples/app/manifests/1.0").await;
+    let metrics = orlop.anonymous().get("/metrics").await.text().await.unwrap();
+    for labels in [
+        "route=\"uploads\",method=\"POST\",status=\"202\"",
+        "route=\"upload\",method=\"PUT\",status=\"201\"",
+        "route=\"manifest\",method=\"GET\",status=\"401\"",
+    ] {
+        assert!(metrics.contains(&format!("{{{labels}}} 1\n")), "{labels}\n{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn readiness_names_what_is_missing() {
     let checks = vec![
         Check::new("database", async || Ok::<_, std::io::Error>(())),
@@ -156,6 +171,8 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secrets() {
     assert_eq!(found[3], ("HEAD", 200), "{output}");
     assert_eq!(lines[1]["digest"].as_str().map(|shown| shown.replace("%3A", ":")), Some(digest));
     assert_eq!(lines[0]["remote"], "127.0.0.1");
+    assert_eq!(lines[0]["user"], "admin");
+    assert_eq!(lines[2]["user"], Value::Null);
     assert_eq!(lines[3]["aborted"], Value::Null);
     for line in &lines {
         assert_eq!(line["span"]["request_id"].as_str().map(str::len), Some(36), "{line}");

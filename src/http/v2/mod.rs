@@ -21,11 +21,10 @@ use http::request::Parts;
 use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::challenge::{registry_scope, repository_scope};
-use super::observe::{RouteName, UserName};
 use super::query::Query;
 use super::route::{Need, Route};
 use super::unread;
-use super::{App, Error, Origin};
+use super::{App, Error, Origin, RouteName, UserName};
 use crate::auth::Caller;
 use crate::oci::RepositoryName;
 use crate::registry::Incoming;
@@ -67,8 +66,8 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
     // A client that waits for leave to send its body has sent nothing that needs to be read.
     let waits = parts.headers.contains_key(header::EXPECT);
     let (body, unread) = unread::watch(body);
-    let mut seen = Extensions::new();
-    let mut response = match dispatch(&app, &parts, body, &mut seen).await {
+    let mut marks = Extensions::new();
+    let mut response = match dispatch(&app, &parts, body, &mut marks).await {
         Ok(response) => response,
         Err(error) => {
             if !waits {
@@ -77,26 +76,28 @@ async fn answer(State(app): State<App>, request: Request) -> Response {
             error.into_response()
         }
     };
-    response.extensions_mut().extend(seen);
+    response.extensions_mut().extend(marks);
     response
 }
 
-/// Answers a request. What the log and the metrics are to know of it goes to `seen`.
+/// Puts into `marks` what the log and the metrics want to know, also of requests that fail.
 async fn dispatch(
     app: &App,
     parts: &Parts,
     body: Incoming,
-    seen: &mut Extensions,
+    marks: &mut Extensions,
 ) -> Result<Response, Error> {
     let origin = Origin::of(parts, &app.settings.server);
     let path = parts.uri.path().strip_prefix("/v2").unwrap_or_default();
     let path = percent_encoding::percent_decode_str(path.trim_start_matches('/')).decode_utf8();
     let route = path.map_err(|_| Error::not_found()).and_then(|path| Route::parse(&path));
     if let Ok(route) = &route {
-        seen.insert(RouteName(route.kind().name()));
+        marks.insert(RouteName(route.kind().name()));
     }
     let caller = authenticate(app, parts, &origin, route.as_ref().ok()).await?;
-    seen.insert(UserName(caller.name().to_owned()));
+    if !caller.is_anonymous() {
+        marks.insert(UserName(caller.name().to_owned()));
+    }
     // Even that a path makes no sense is told to callers only that signed in.
     let route = match route {
         Err(_) if caller.is_anonymous() => return Err(Error::sign_in_first(&origin, None)),
