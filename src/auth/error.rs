@@ -13,6 +13,8 @@ pub enum AuthError {
     InvalidToken(&'static str),
     #[error("this needs a signed-in identity, as no repository is open to everybody")]
     AnonymousNotAllowed,
+    #[error("too many wrong passwords for this name: try again in {seconds} seconds")]
+    TooManyAttempts { seconds: u64 },
     #[error("too many sign-ins at the same time: try again in a moment")]
     Busy,
     #[error("[auth] anonymous_pull: {0}")]

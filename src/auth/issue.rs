@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use super::secret::{self, SecretKind};
 use super::sign_in::SignIn;
 use super::token::Claims;
-use super::{Access, Auth, AuthError, Password, Rights, Scope, Subject};
+use super::{Access, Auth, AuthError, KEYS_KEPT_FOR, Password, Rights, Scope, Subject};
 use crate::metadata::now;
 use crate::metadata::refresh_tokens::{self, RefreshToken};
 
@@ -53,12 +53,12 @@ impl Auth {
                 return Err(AuthError::AnonymousNotAllowed);
             }
             Credentials::Anonymous => {
-                return self.issue_to(Subject::anonymous(), &self.0.anonymous, request);
+                return self.issue_to(Subject::anonymous(), &self.0.anonymous, request).await;
             }
             Credentials::Password(password) => self.sign_in(password, remote).await?,
             Credentials::RefreshToken(token) => self.refresh(token).await?,
         };
-        let mut issued = self.issue_to(sign_in.subject(), &sign_in.rights, request)?;
+        let mut issued = self.issue_to(sign_in.subject(), &sign_in.rights, request).await?;
         if request.offline {
             issued.refresh_token = Some(match credentials {
                 Credentials::RefreshToken(token) => token.clone(),
@@ -90,7 +90,7 @@ impl Auth {
         }
     }
 
-    fn issue_to(
+    async fn issue_to(
         &self,
         subject: Subject,
         rights: &Rights,
@@ -100,7 +100,7 @@ impl Auth {
         let expires_in = self.0.access_token_seconds;
         let claims = Claims::new(subject, &request.service, access, expires_in);
         Ok(IssuedToken {
-            access_token: claims.sign(&self.0.keys)?,
+            access_token: claims.sign(&*self.keys(KEYS_KEPT_FOR).await?)?,
             expires_in,
             issued_at: claims.iat * 1_000_000,
             refresh_token: None,

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use sqlx::AnyConnection;
 
 use super::AuthError;
 use crate::metadata::{Database, signing_keys};
@@ -36,6 +38,7 @@ pub struct PublicKey {
 pub struct Keys {
     pub signing: Arc<SigningKey>,
     by_kid: HashMap<String, Arc<SigningKey>>,
+    loaded_at: Instant,
 }
 
 impl SigningKey {
@@ -67,13 +70,7 @@ impl Keys {
             let mut transaction = database.begin().await?;
             rows = signing_keys::live(&mut transaction).await?;
             if rows.is_empty() {
-                let private = EcdsaKeyPair::generate_pkcs8(
-                    &ECDSA_P256_SHA256_FIXED_SIGNING,
-                    &SystemRandom::new(),
-                )
-                .map_err(|_| AuthError::Key("made"))?;
-                let kid = SigningKey::read(private.as_ref())?.public.kid;
-                signing_keys::insert(&mut transaction, &kid, private.as_ref()).await?;
+                add(&mut transaction).await?;
                 rows = signing_keys::live(&mut transaction).await?;
                 transaction.commit().await?;
             }
@@ -84,7 +81,11 @@ impl Keys {
         }
         let signing = keys.first().cloned().ok_or(AuthError::Key("found"))?;
         let by_kid = keys.into_iter().map(|key| (key.public.kid.clone(), key)).collect();
-        Ok(Self { signing, by_kid })
+        Ok(Self { signing, by_kid, loaded_at: Instant::now() })
+    }
+
+    pub fn is_older_than(&self, age: Duration) -> bool {
+        self.loaded_at.elapsed() > age
     }
 
     pub fn get(&self, kid: &str) -> Option<&Arc<SigningKey>> {
@@ -94,4 +95,14 @@ impl Keys {
     pub fn public(&self) -> Vec<PublicKey> {
         self.by_kid.values().map(|key| key.public.clone()).collect()
     }
+}
+
+/// Makes a key, which signs from now on, and answers its `kid`.
+pub async fn add(connection: &mut AnyConnection) -> Result<String, AuthError> {
+    let private =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(|_| AuthError::Key("made"))?;
+    let kid = SigningKey::read(private.as_ref())?.public.kid;
+    signing_keys::insert(connection, &kid, private.as_ref()).await?;
+    Ok(kid)
 }

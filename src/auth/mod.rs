@@ -9,6 +9,7 @@
 
 mod action;
 pub mod administration;
+mod attempts;
 mod basic;
 mod bootstrap;
 mod caller;
@@ -26,7 +27,7 @@ mod sign_in;
 mod token;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -47,6 +48,7 @@ pub use scope::{Access, Scope};
 use crate::metadata::{Database, now};
 use crate::oci::RepositoryName;
 use crate::settings::AuthSettings;
+use attempts::Attempts;
 use keys::Keys;
 use passwords::Passwords;
 use recent::Recent;
@@ -54,6 +56,10 @@ use token::Claims;
 
 /// Access tokens whose signature need not be checked again, at most.
 const MAX_VERIFIED: usize = 8192;
+/// After this another replica's new signing key is known, and an old one no longer signs here.
+const KEYS_KEPT_FOR: Duration = Duration::from_secs(60);
+/// Tokens that name an unknown key ask the database no more often than so.
+const KEYS_ASKED_FOR_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Access control of a registry. Cheap to clone.
 #[derive(Clone)]
@@ -62,7 +68,8 @@ pub struct Auth(Arc<Inner>);
 struct Inner {
     database: Database,
     passwords: Passwords,
-    keys: Keys,
+    attempts: Attempts,
+    keys: RwLock<Arc<Keys>>,
     /// Access tokens that were good, by their SHA-256, until they expire.
     verified: Recent<[u8; 32], Verified>,
     anonymous: Rights,
@@ -91,7 +98,8 @@ impl Auth {
         Ok(Self(Arc::new(Inner {
             database,
             passwords: Passwords::new(),
-            keys,
+            attempts: Attempts::new(),
+            keys: RwLock::new(Arc::new(keys)),
             verified: Recent::new(MAX_VERIFIED / 2),
             anonymous,
             access_token_seconds: settings.access_token_seconds,
@@ -153,8 +161,24 @@ impl Auth {
     }
 
     /// The public keys that verify access tokens.
-    pub fn public_keys(&self) -> Vec<PublicKey> {
-        self.0.keys.public()
+    ///
+    /// # Errors
+    /// [`AuthError::Metadata`] if the database fails.
+    pub async fn public_keys(&self) -> Result<Vec<PublicKey>, AuthError> {
+        Ok(self.keys(KEYS_KEPT_FOR).await?.public())
+    }
+
+    /// The signing keys as they were in the database not longer than `age` ago. Another replica
+    /// may have made a new one.
+    async fn keys(&self, age: Duration) -> Result<Arc<Keys>, AuthError> {
+        let keys = Arc::clone(&self.0.keys.read().unwrap_or_else(PoisonError::into_inner));
+        if keys.is_older_than(age) { self.load_keys().await } else { Ok(keys) }
+    }
+
+    async fn load_keys(&self) -> Result<Arc<Keys>, AuthError> {
+        let keys = Arc::new(Keys::load(&self.0.database).await?);
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        Ok(keys)
     }
 
     fn anonymous(&self) -> Caller {
@@ -163,7 +187,7 @@ impl Auth {
 
     /// The caller of an access token.
     async fn verify(&self, token: &str, service: &str) -> Result<Caller, AuthError> {
-        let caller = self.verified(token, service)?;
+        let caller = self.verified(token, service).await?;
         let lists = caller.may_in_registry(RegistryAction::CatalogRead);
         if !lists && !self.0.strict_revocation {
             return Ok(caller);
@@ -173,7 +197,7 @@ impl Auth {
     }
 
     /// Checks signature and claims, or remembers having done so.
-    fn verified(&self, token: &str, service: &str) -> Result<Caller, AuthError> {
+    async fn verified(&self, token: &str, service: &str) -> Result<Caller, AuthError> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(verified) = self.0.verified.get(&hash) {
             if *verified.service != *service {
@@ -182,7 +206,11 @@ impl Auth {
             return Ok(verified.caller);
         }
         let kid = token::kid(token)?;
-        let claims = token::verify(token, &kid, &self.0.keys, service)?;
+        let mut keys = self.keys(KEYS_KEPT_FOR).await?;
+        if keys.get(&kid).is_none() {
+            keys = self.keys(KEYS_ASKED_FOR_AGAIN_AFTER).await?;
+        }
+        let claims = token::verify(token, &kid, &keys, service)?;
         let caller = Caller::with_token(claims.subject(), Access::rights(&claims.access));
         let verified = Verified { caller: caller.clone(), service: service.into() };
         self.0.verified.insert(hash, verified, good_until(&claims));

@@ -56,6 +56,11 @@ impl Passwords {
         .await?
     }
 
+    /// Whether the password was found right for the credential a short while ago.
+    pub fn remembers(&self, password: &str, credential_uid: &str) -> bool {
+        self.right.get(&self.keyed_hash(password, credential_uid)).is_some()
+    }
+
     /// Whether the password is the one of the credential, whose hash never changes.
     ///
     /// # Errors
@@ -66,12 +71,9 @@ impl Passwords {
         credential_uid: &str,
         hash: &str,
     ) -> Result<bool, AuthError> {
-        let remembered = self.keyed_hash(password, credential_uid);
-        if self.right.get(&remembered).is_some() {
-            return Ok(true);
-        }
         let is_right = self.compare(password, hash).await?;
         if is_right {
+            let remembered = self.keyed_hash(password, credential_uid);
             self.right.insert(remembered, (), Instant::now() + REMEMBERED_FOR);
         }
         Ok(is_right)
@@ -88,9 +90,12 @@ impl Passwords {
 
     async fn compare(&self, password: &str, hash: &str) -> Result<bool, AuthError> {
         let (password, hash) = (password.to_owned(), hash.to_owned());
-        self.in_turn(move || match PasswordHash::new(&hash) {
-            Ok(hash) => argon2().verify_password(password.as_bytes(), &hash).is_ok(),
-            Err(_) => false,
+        self.in_turn(move || {
+            if is_bcrypt(&hash) {
+                return bcrypt::verify(&password, &hash).unwrap_or(false);
+            }
+            PasswordHash::new(&hash)
+                .is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
         })
         .await
     }
@@ -120,6 +125,11 @@ impl Passwords {
     }
 }
 
+/// Whether a hash is of a file that `htpasswd -B` wrote.
+pub fn is_bcrypt(hash: &str) -> bool {
+    hash.parse::<bcrypt::HashParts>().is_ok()
+}
+
 fn argon2() -> Argon2<'static> {
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("the constants are in range");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -147,7 +157,23 @@ mod tests {
         let old = passwords.hash("old").await.unwrap();
         let new = passwords.hash("new").await.unwrap();
         assert!(passwords.verify("old", "one", &old).await.unwrap());
+        assert!(passwords.remembers("old", "one"));
+        assert!(!passwords.remembers("old", "two"));
+        assert!(!passwords.remembers("other", "one"));
         assert!(!passwords.verify("old", "two", &new).await.unwrap());
+        assert!(!passwords.remembers("old", "two"));
+    }
+
+    #[tokio::test]
+    async fn hashes_of_htpasswd_are_checked() {
+        let passwords = Passwords::new();
+        // htpasswd -nbBC 5 user "correct horse"
+        let hash = bcrypt::hash_with_salt("correct horse", 5, [7; 16]).unwrap();
+        let hash = hash.format_for_version(bcrypt::Version::TwoY);
+        assert!(is_bcrypt(&hash));
+        assert!(passwords.verify("correct horse", "one", &hash).await.unwrap());
+        assert!(!passwords.verify("wrong horse", "one", &hash).await.unwrap());
+        assert!(!is_bcrypt("$apr1$salt$hash") && !is_bcrypt(DECOY));
     }
 
     #[tokio::test]

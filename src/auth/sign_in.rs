@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use sqlx::AnyConnection;
 
+use super::passwords::is_bcrypt;
 use super::secret::SecretKind;
 use super::{ActionSet, Auth, AuthError, Password, Pattern, Rights, Role, Subject, secret};
 use crate::metadata::credentials::Credential;
@@ -38,7 +39,7 @@ impl Auth {
     pub(super) async fn sign_in(
         &self,
         given: &Password,
-        _remote: IpAddr,
+        remote: IpAddr,
     ) -> Result<SignIn, AuthError> {
         match SecretKind::of(&given.password) {
             Some(SecretKind::RefreshToken) if given.name == TOKEN_USER => {
@@ -48,11 +49,15 @@ impl Auth {
             Some(SecretKind::PersonalToken | SecretKind::PrincipalSecret) => {
                 self.sign_in_with_secret(given).await
             }
-            None => self.sign_in_with_password(given).await,
+            None => self.sign_in_with_password(given, remote).await,
         }
     }
 
-    async fn sign_in_with_password(&self, given: &Password) -> Result<SignIn, AuthError> {
+    async fn sign_in_with_password(
+        &self,
+        given: &Password,
+        remote: IpAddr,
+    ) -> Result<SignIn, AuthError> {
         let mut connection = self.0.database.read().await?;
         let found = match identities::by_name(&mut connection, &given.name).await? {
             Some(identity) => credentials::password_of(&mut connection, identity.id)
@@ -61,16 +66,44 @@ impl Auth {
             None => None,
         };
         drop(connection);
-        let Some((identity, credential)) = found else {
-            self.0.passwords.verify_nothing(&given.password).await?;
-            return Err(AuthError::WrongCredentials);
-        };
         let passwords = &self.0.passwords;
-        if !passwords.verify(&given.password, &credential.uid, &credential.hash).await? {
-            return Err(AuthError::WrongCredentials);
+        let remembered = found
+            .as_ref()
+            .is_some_and(|(_, password)| passwords.remembers(&given.password, &password.uid));
+        if !remembered {
+            self.0.attempts.check(&given.name, remote)?;
+        }
+        let Some((identity, credential)) = found else {
+            passwords.verify_nothing(&given.password).await?;
+            return Err(self.wrong_password(given, remote));
+        };
+        if !remembered
+            && !passwords.verify(&given.password, &credential.uid, &credential.hash).await?
+        {
+            return Err(self.wrong_password(given, remote));
+        }
+        self.0.attempts.succeeded(&given.name, remote);
+        if is_bcrypt(&credential.hash) {
+            self.upgrade(&given.password, &credential).await?;
         }
         let sign_in = self.standing(identity, credential).await?;
         Ok(SignIn { showed_password: true, ..sign_in })
+    }
+
+    /// Keeps a password that came from elsewhere as the registry's own are kept.
+    async fn upgrade(&self, password: &str, credential: &Credential) -> Result<(), AuthError> {
+        let hash = self.0.passwords.hash(password).await?;
+        let mut transaction = self.0.database.begin().await?;
+        credentials::upgrade_hash(&mut transaction, credential.id, &credential.hash, &hash).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    fn wrong_password(&self, given: &Password, remote: IpAddr) -> AuthError {
+        self.0.attempts.failed(&given.name, remote);
+        let name: String = given.name.chars().take(64).collect();
+        tracing::info!(?name, %remote, "wrong password");
+        AuthError::WrongCredentials
     }
 
     /// A secret of a service principal or a personal access token. Both are random and long, so

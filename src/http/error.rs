@@ -236,6 +236,10 @@ impl From<AuthError> for Error {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", error.to_string())
                     .with_header(header::RETRY_AFTER, RETRY_AFTER)
             }
+            AuthError::TooManyAttempts { seconds } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", error.to_string())
+                    .with_header(header::RETRY_AFTER, seconds.into())
+            }
             AuthError::Metadata(error) => error.into(),
             AuthError::AnonymousPull(_) | AuthError::Key(_) | AuthError::Hash(_) => {
                 Self::internal(error)

@@ -110,8 +110,8 @@ struct KeySet {
     keys: Vec<PublicKey>,
 }
 
-async fn public_keys(State(auth): State<Auth>) -> Json<KeySet> {
-    Json(KeySet { keys: auth.public_keys() })
+async fn public_keys(State(auth): State<Auth>) -> Result<Json<KeySet>, Error> {
+    Ok(Json(KeySet { keys: auth.public_keys().await? }))
 }
 
 #[derive(Serialize)]

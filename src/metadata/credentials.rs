@@ -153,3 +153,15 @@ pub async fn delete(connection: &mut AnyConnection, id: i64) -> Result<(), Metad
     sqlx::query("DELETE FROM credentials WHERE id = $1").bind(id).execute(connection).await?;
     Ok(())
 }
+
+/// Replaces the hash of a password by another one of the same password.
+pub async fn upgrade_hash(
+    connection: &mut AnyConnection,
+    id: i64,
+    old: &str,
+    new: &str,
+) -> Result<(), MetadataError> {
+    let query = sqlx::query("UPDATE credentials SET hash = $1 WHERE id = $2 AND hash = $3");
+    query.bind(new).bind(id).bind(old).execute(connection).await?;
+    Ok(())
+}

@@ -1,11 +1,15 @@
 //! Management of identities, credentials, roles and scope maps.
 
-use http::{Method, StatusCode};
-use orlop::auth::{Action, RegistryAction};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, StatusCode, header};
+use orlop::auth::{Action, Auth, RegistryAction};
 use orlop::http::access::{NEEDS, Need, need};
+use orlop::settings::AuthSettings;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, Registry, basic, name};
+use crate::harness::{PASSWORD, REMOTE, Registry, SERVICE, basic, name};
 
 #[tokio::test]
 async fn a_service_principal_signs_in_with_its_id_and_secret() {
@@ -245,6 +249,109 @@ async fn every_change_leaves_an_event_without_secrets() {
     let secret = principal["secrets"][0]["secret"].as_str().unwrap();
     let text = answer.to_string();
     assert!(!text.contains(secret) && !text.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_password_of_an_htpasswd_file_is_kept_as_an_own_one_after_the_sign_in() {
+    let registry = Registry::start().await;
+    // htpasswd -nbB carol "correct horse"
+    let hash = bcrypt::hash(PASSWORD, 5).unwrap().replace("$2b$", "$2y$");
+    let body = json!({"name": "carol", "passwordHash": hash});
+    registry.admin(Method::POST, "users", body).await;
+    let kept = async || {
+        let mut connection = registry.database.read().await.unwrap();
+        let row = sqlx::query("SELECT hash FROM credentials ORDER BY id DESC LIMIT 1")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        sqlx::Row::get::<String, _>(&row, "hash")
+    };
+    assert_eq!(kept().await, hash);
+    assert!(registry.caller(&basic("carol", "wrong password")).await.is_err());
+    assert_eq!(kept().await, hash);
+    for _ in 0..2 {
+        registry.caller(&basic("carol", PASSWORD)).await.unwrap();
+        assert!(kept().await.starts_with("$argon2id$"));
+    }
+    // What other programs of htpasswd write is too weak.
+    let body = json!({"name": "dave", "passwordHash": "$apr1$ajgtLYbS$uJfWnzOZvaOs1ujT.Y5Qf0"});
+    let answer = registry.api(Method::POST, "users", &basic("admin", PASSWORD), body).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn signing_keys_rotate_with_an_overlap_or_at_once() {
+    let registry = Registry::start().await;
+    let query = "service=registry.test&scope=repository:a:pull";
+    let token = async || {
+        let answer = registry.get(query, Some(&basic("admin", PASSWORD))).await;
+        answer.text("token").to_owned()
+    };
+    let old = token().await;
+    let keys = registry.admin(Method::POST, "signing-keys", json!({})).await;
+    assert_eq!(keys["signingKeys"].as_array().unwrap().len(), 2);
+    assert_eq!(keys["signingKeys"][0].get("retirementTime"), None);
+    assert!(keys["signingKeys"][1]["retirementTime"].is_string());
+    let new = token().await;
+    assert_ne!(old.split('.').next(), new.split('.').next());
+    for token in [&old, &new] {
+        assert!(registry.bearer(token).await.is_ok());
+    }
+    let keys = registry.admin(Method::POST, "signing-keys", json!({"atOnce": true})).await;
+    assert_eq!(keys["signingKeys"].as_array().unwrap().len(), 1);
+    for token in [&old, &new] {
+        assert!(registry.bearer(token).await.is_err());
+    }
+    assert!(registry.bearer(&token().await).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_replica_learns_of_a_new_signing_key_from_its_first_token() {
+    let registry = Registry::start().await;
+    let replica = Auth::open(registry.database.clone(), &AuthSettings::default()).await.unwrap();
+    registry.admin(Method::POST, "signing-keys", json!({})).await;
+    let answer = registry.get("service=registry.test", Some(&basic("admin", PASSWORD))).await;
+    let value = HeaderValue::from_str(&format!("Bearer {}", answer.text("token"))).unwrap();
+    // It asks the database again at most each second.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while replica.authenticate(Some(&value), REMOTE, SERVICE).await.is_err() {
+        assert!(Instant::now() < deadline, "the new key never became known");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_guesser_is_made_to_wait_and_the_owner_is_not() {
+    let registry = Registry::start().await;
+    registry.add_user("alice", "AcrPull", "*").await;
+    let alice = basic("alice", PASSWORD);
+    for _ in 0..5 {
+        let answer = registry.get("", Some(&basic("alice", "a wrong guess"))).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    for password in ["a wrong guess", PASSWORD] {
+        let answer = registry.get("", Some(&basic("alice", password))).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(answer.headers.contains_key(header::RETRY_AFTER));
+    }
+    // From where the owner is, and for the others.
+    let value = HeaderValue::from_str(&alice).unwrap();
+    let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+    assert!(registry.auth.authenticate(Some(&value), elsewhere, SERVICE).await.is_ok());
+    assert!(registry.caller(&basic("admin", PASSWORD)).await.is_ok());
+    // Who signed in a short while ago works on, even behind the same address as the guesser.
+    assert_eq!(registry.get("", Some(&alice)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_there_is_guarded_as_one_that_is() {
+    let registry = Registry::start().await;
+    for _ in 0..5 {
+        let answer = registry.get("", Some(&basic("nobody", "a wrong guess"))).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let answer = registry.get("", Some(&basic("nobody", "a wrong guess"))).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn the_public_key_is_no_secret_of_another_algorithm() {
     let key = OwnKey::of(&registry).await;
     let claims = good_claims(&registry).await;
     let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key.private).unwrap();
-    let jwk = serde_json::to_string(&registry.auth.public_keys()[0]).unwrap();
+    let jwk = serde_json::to_string(&registry.auth.public_keys().await.unwrap()[0]).unwrap();
     for secret in [pair.public_key().as_ref(), jwk.as_bytes(), key.private.as_slice()] {
         for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
             let mut header = Header::new(algorithm);

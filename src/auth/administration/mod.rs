@@ -6,6 +6,7 @@ mod error;
 mod personal_tokens;
 mod principals;
 mod scope_maps;
+mod signing_keys;
 mod users;
 
 use std::net::IpAddr;
@@ -16,7 +17,7 @@ use sqlx::AnyConnection;
 pub use assignments::{Assigned, AssignedTo};
 pub use error::AdministrationError;
 pub use principals::{MAX_SECRETS, NewPrincipal};
-pub use users::{NewUser, Update};
+pub use users::{NewPassword, NewUser, Update};
 
 use super::{Auth, Caller, Pattern, Role};
 use crate::metadata::audit_events::{self, AuditEvent, NewAuditEvent};

@@ -2,6 +2,7 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::{Actor, AdministrationError, keep_an_owner, named, record};
+use crate::auth::passwords::is_bcrypt;
 use crate::auth::secret::{self, SecretKind};
 use crate::auth::{ANONYMOUS, Auth};
 use crate::metadata::credentials::{self, Credential, CredentialKind, NewCredential};
@@ -15,8 +16,15 @@ const MAX_PASSWORD: usize = 1024;
 pub struct NewUser<'a> {
     pub name: &'a str,
     pub display_name: &'a str,
-    /// Without one the user gets a random one.
-    pub password: Option<&'a str>,
+    pub password: NewPassword<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub enum NewPassword<'a> {
+    Given(&'a str),
+    /// Of a file that `htpasswd -B` wrote; replaced by an own hash at the next sign-in.
+    Bcrypt(&'a str),
+    Generated,
 }
 
 /// What to change of an identity.
@@ -98,7 +106,7 @@ impl Auth {
         &self,
         actor: &Actor<'_>,
         name: &str,
-        password: Option<&str>,
+        password: NewPassword<'_>,
     ) -> Result<Option<String>, AdministrationError> {
         let (hash, generated) = self.hash_or_generate(password).await?;
         let mut transaction = self.0.database.begin().await?;
@@ -154,14 +162,18 @@ impl Auth {
 
     async fn hash_or_generate(
         &self,
-        password: Option<&str>,
+        password: NewPassword<'_>,
     ) -> Result<(String, Option<String>), AdministrationError> {
         match password {
-            Some(password) => {
+            NewPassword::Given(password) => {
                 check_password(password)?;
                 Ok((self.0.passwords.hash(password).await?, None))
             }
-            None => {
+            NewPassword::Bcrypt(hash) if is_bcrypt(hash) => Ok((hash.into(), None)),
+            NewPassword::Bcrypt(_) => Err(AdministrationError::invalid(
+                "the password hash is not of bcrypt: make it with htpasswd -B",
+            )),
+            NewPassword::Generated => {
                 let password = secret::generate_password();
                 Ok((self.0.passwords.hash(&password).await?, Some(password)))
             }

@@ -8,6 +8,7 @@ mod audit_events;
 mod body;
 mod principals;
 mod scope_maps;
+mod signing_keys;
 mod users;
 mod views;
 
@@ -67,6 +68,8 @@ pub const NEEDS: &[(Method, &str, Need)] = {
         (Method::GET, "/api/v1/scope-maps/{name}", Admin),
         (Method::PUT, "/api/v1/scope-maps/{name}", Admin),
         (Method::DELETE, "/api/v1/scope-maps/{name}", Admin),
+        (Method::GET, "/api/v1/signing-keys", Admin),
+        (Method::POST, "/api/v1/signing-keys", Admin),
         (Method::GET, "/api/v1/audit-events", Admin),
     ]
 };
@@ -94,6 +97,7 @@ pub fn routes(app: &App) -> Router<App> {
             "/api/v1/scope-maps/{name}",
             get(scope_maps::show).put(scope_maps::put).delete(scope_maps::remove),
         )
+        .route("/api/v1/signing-keys", get(signing_keys::list).post(signing_keys::rotate))
         .route("/api/v1/audit-events", get(audit_events::list))
         .route_layer(from_fn_with_state(app.clone(), guard))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::views::{CredentialView, IdentityView, RuleView, SecretView};
 use super::{Asker, Body, Error};
 use crate::auth::Auth;
-use crate::auth::administration::{NewUser, Update};
+use crate::auth::administration::{NewPassword, NewUser, Update};
 use crate::metadata::credentials::CredentialKind;
 use crate::metadata::identities::IdentityKind::User;
 
@@ -56,7 +56,10 @@ pub struct Create {
     name: String,
     #[serde(default)]
     display_name: String,
+    /// Neither this nor a hash: one is made up.
     password: Option<String>,
+    /// By bcrypt, of a file that `htpasswd -B` wrote.
+    password_hash: Option<String>,
 }
 
 /// A user, with the password if it was made up for it.
@@ -73,7 +76,15 @@ pub async fn create(
     Extension(asker): Extension<Asker>,
     Body(body): Body<Create>,
 ) -> Result<(StatusCode, Json<Created>), Error> {
-    let password = body.password.as_deref();
+    let password = match (&body.password, &body.password_hash) {
+        (Some(password), None) => NewPassword::Given(password),
+        (None, Some(hash)) => NewPassword::Bcrypt(hash),
+        (None, None) => NewPassword::Generated,
+        (Some(_), Some(_)) => {
+            let message = "give either a password or a passwordHash";
+            return Err(Error::bad_request("REQUEST_INVALID", message));
+        }
+    };
     let new = NewUser { name: &body.name, display_name: &body.display_name, password };
     let (user, password) = auth.add_user(&asker.actor(), &new).await?;
     Ok((StatusCode::CREATED, Json(Created { user: user.into(), password })))
@@ -120,7 +131,7 @@ pub async fn remove(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NewPassword {
+pub struct SetPassword {
     password: Option<String>,
 }
 
@@ -135,9 +146,10 @@ pub async fn set_password(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
     Path(name): Path<String>,
-    Body(body): Body<NewPassword>,
+    Body(body): Body<SetPassword>,
 ) -> Result<Json<PasswordView>, Error> {
-    let password = auth.set_password(&asker.actor(), &name, body.password.as_deref()).await?;
+    let password = body.password.as_deref().map_or(NewPassword::Generated, NewPassword::Given);
+    let password = auth.set_password(&asker.actor(), &name, password).await?;
     Ok(Json(PasswordView { password }))
 }
 
