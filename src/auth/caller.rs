@@ -15,11 +15,13 @@ pub struct Subject {
     pub identity: Option<String>,
     /// Uid of the credential that was shown, or that the shown token was issued on.
     pub credential: Option<String>,
+    /// Uid of the sign-in by a foreign ID token, in place of a credential.
+    pub sign_in: Option<String>,
 }
 
 impl Subject {
     pub fn anonymous() -> Self {
-        Self { name: ANONYMOUS.into(), identity: None, credential: None }
+        Self { name: ANONYMOUS.into(), identity: None, credential: None, sign_in: None }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::PatternError;
+use super::federation::ProviderError;
 use crate::metadata::MetadataError;
 
 /// Why a caller could not be told, or a token not be issued.
@@ -17,6 +18,14 @@ pub enum AuthError {
     TooManyAttempts { seconds: u64 },
     #[error("too many sign-ins at the same time: try again in a moment")]
     Busy,
+    #[error("the issuer {name} cannot be asked for its keys at the moment")]
+    IssuerAway { name: String, cause: ProviderError },
+    #[error("no issuer of this name signs people in with a browser")]
+    NoBrowserSignIn,
+    #[error("this sign-in is not known or took too long: begin again")]
+    SignInLost,
+    #[error("the client for issuers could not be set up: {0}")]
+    Client(ProviderError),
     #[error("[auth] anonymous_pull: {0}")]
     AnonymousPull(#[from] PatternError),
     #[error(transparent)]

@@ -1,11 +1,11 @@
 use std::net::IpAddr;
 
 use super::secret::{self, SecretKind};
-use super::sign_in::SignIn;
+use super::sign_in::{Basis, SignIn};
 use super::token::Claims;
 use super::{Access, Auth, AuthError, KEYS_KEPT_FOR, Password, Rights, Scope, Subject};
 use crate::metadata::now;
-use crate::metadata::refresh_tokens::{self, RefreshToken};
+use crate::metadata::refresh_tokens::{self, RefreshToken, RefreshTokenKind};
 
 /// What somebody asks a token with.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub enum Credentials {
     Anonymous,
     Password(Password),
     RefreshToken(String),
+    /// Of a trusted issuer.
+    IdToken(String),
 }
 
 /// What a token is asked for.
@@ -57,6 +59,7 @@ impl Auth {
             }
             Credentials::Password(password) => self.sign_in(password, remote).await?,
             Credentials::RefreshToken(token) => self.refresh(token).await?,
+            Credentials::IdToken(token) => self.sign_in_with_id_token(token).await?,
         };
         let mut issued = self.issue_to(sign_in.subject(), &sign_in.rights, request).await?;
         if request.offline {
@@ -81,6 +84,9 @@ impl Auth {
             Credentials::Anonymous => Err(AuthError::AnonymousNotAllowed),
             Credentials::Password(password) => {
                 self.issue_refresh_token(&self.sign_in(password, remote).await?).await
+            }
+            Credentials::IdToken(token) => {
+                self.issue_refresh_token(&self.sign_in_with_id_token(token).await?).await
             }
             // The same one: exchanging must not make it live longer than its time.
             Credentials::RefreshToken(token) => {
@@ -108,16 +114,34 @@ impl Auth {
     }
 
     async fn issue_refresh_token(&self, sign_in: &SignIn) -> Result<String, AuthError> {
-        let text = secret::generate(SecretKind::RefreshToken);
-        let expires_at = now() + i64::from(self.0.refresh_token_seconds) * 1_000_000;
+        let seconds = self.0.refresh_token_seconds;
+        let (kind, secret_kind) = (RefreshTokenKind::Refresh, SecretKind::RefreshToken);
+        self.keep_signed_in(sign_in, kind, secret_kind, seconds).await
+    }
+
+    /// Makes a text that stands for the sign-in for `seconds`, or until what it rests on ends.
+    pub(super) async fn keep_signed_in(
+        &self,
+        sign_in: &SignIn,
+        kind: RefreshTokenKind,
+        secret_kind: SecretKind,
+        seconds: u32,
+    ) -> Result<String, AuthError> {
+        let text = secret::generate(secret_kind);
+        let expires_at = now() + i64::from(seconds) * 1_000_000;
+        let (credential_id, sign_in_id) = match &sign_in.basis {
+            Basis::Credential(credential) => (Some(credential.id), None),
+            Basis::Federated(federated) => (None, Some(federated.id)),
+        };
         let token = RefreshToken {
             identity_id: sign_in.identity.id,
-            credential_id: sign_in.credential.id,
+            credential_id,
+            sign_in_id,
             // Never later than what it is issued on, which may be a refresh token itself.
             expires_at: sign_in.expires_at.map_or(expires_at, |end| end.min(expires_at)),
         };
         let mut transaction = self.0.database.begin().await?;
-        refresh_tokens::insert(&mut transaction, &secret::hash(&text), &token).await?;
+        refresh_tokens::insert(&mut transaction, &secret::hash(&text), kind, &token).await?;
         transaction.commit().await?;
         Ok(text)
     }

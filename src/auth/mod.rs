@@ -12,8 +12,10 @@ pub mod administration;
 mod attempts;
 mod basic;
 mod bootstrap;
+mod browser;
 mod caller;
 mod error;
+pub mod federation;
 mod issue;
 mod keys;
 mod passwords;
@@ -36,6 +38,7 @@ use sha2::{Digest as _, Sha256};
 pub use action::{Action, ActionError, ActionSet, RegistryAction};
 pub use basic::Password;
 pub use bootstrap::FirstAdmin;
+pub use browser::{Arrival, Departure};
 pub use caller::{ANONYMOUS, Caller, Subject};
 pub use error::AuthError;
 pub use issue::{Credentials, IssuedToken, TokenRequest};
@@ -49,6 +52,7 @@ use crate::metadata::{Database, now};
 use crate::oci::RepositoryName;
 use crate::settings::AuthSettings;
 use attempts::Attempts;
+use federation::Providers;
 use keys::Keys;
 use passwords::Passwords;
 use recent::Recent;
@@ -69,12 +73,15 @@ struct Inner {
     database: Database,
     passwords: Passwords,
     attempts: Attempts,
+    providers: Providers,
     keys: RwLock<Arc<Keys>>,
     /// Access tokens that were good, by their SHA-256, until they expire.
     verified: Recent<[u8; 32], Verified>,
     anonymous: Rights,
     access_token_seconds: u32,
     refresh_token_seconds: u32,
+    federated_sign_in_seconds: u32,
+    session_seconds: u32,
     strict_revocation: bool,
 }
 
@@ -99,11 +106,14 @@ impl Auth {
             database,
             passwords: Passwords::new(),
             attempts: Attempts::new(),
+            providers: Providers::new().map_err(AuthError::Client)?,
             keys: RwLock::new(Arc::new(keys)),
             verified: Recent::new(MAX_VERIFIED / 2),
             anonymous,
             access_token_seconds: settings.access_token_seconds,
             refresh_token_seconds: settings.refresh_token_seconds,
+            federated_sign_in_seconds: settings.federated_sign_in_seconds,
+            session_seconds: settings.session_seconds,
             strict_revocation: settings.strict_revocation,
         })))
     }

@@ -30,6 +30,12 @@ impl Rights {
         }
     }
 
+    pub fn add_all(&mut self, other: Self) {
+        self.grants.extend(other.grants);
+        self.catalog_read |= other.catalog_read;
+        self.admin |= other.admin;
+    }
+
     /// Tokens cover the catalog only if it was asked for.
     pub(super) fn set_catalog_read(&mut self, allowed: bool) {
         self.catalog_read = allowed;

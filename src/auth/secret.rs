@@ -13,16 +13,20 @@ pub enum SecretKind {
     RefreshToken,
     PersonalToken,
     PrincipalSecret,
+    /// Of a browser.
+    Session,
 }
 
 impl SecretKind {
-    const ALL: [Self; 3] = [Self::RefreshToken, Self::PersonalToken, Self::PrincipalSecret];
+    const ALL: [Self; 4] =
+        [Self::RefreshToken, Self::PersonalToken, Self::PrincipalSecret, Self::Session];
 
     fn prefix(self) -> &'static str {
         match self {
             Self::RefreshToken => "orlop_rt_",
             Self::PersonalToken => "orlop_pat_",
             Self::PrincipalSecret => "orlop_sp_",
+            Self::Session => "orlop_ss_",
         }
     }
 
@@ -37,6 +41,11 @@ pub fn generate(kind: SecretKind) -> String {
     let mut text = kind.prefix().to_owned();
     Alphanumeric.append_string(&mut rand::rng(), &mut text, RANDOM_LEN);
     text
+}
+
+/// A random text that is used once.
+pub fn nonce() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), RANDOM_LEN)
 }
 
 /// A password that nobody chose.

@@ -2,13 +2,18 @@ use std::net::IpAddr;
 
 use sqlx::AnyConnection;
 
+use super::federation::is_jwt;
 use super::passwords::is_bcrypt;
 use super::secret::SecretKind;
 use super::{ActionSet, Auth, AuthError, Password, Pattern, Rights, Role, Subject, secret};
 use crate::metadata::credentials::Credential;
+use crate::metadata::federated_sign_ins::FederatedSignIn;
 use crate::metadata::identities::Identity;
+use crate::metadata::refresh_tokens::RefreshTokenKind;
 use crate::metadata::roles::AssignedRow;
-use crate::metadata::{MetadataError, credentials, identities, now, refresh_tokens, roles};
+use crate::metadata::{
+    MetadataError, credentials, federated_sign_ins, identities, now, refresh_tokens, roles,
+};
 
 /// The name that says that the password is a token, as Azure's clients send it.
 const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
@@ -16,7 +21,7 @@ const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 /// Somebody who proved who they are.
 pub struct SignIn {
     pub identity: Identity,
-    pub credential: Credential,
+    pub basis: Basis,
     pub rights: Rights,
     /// When what was shown ends, if the credential itself does not end before.
     pub expires_at: Option<i64>,
@@ -24,12 +29,23 @@ pub struct SignIn {
     pub showed_password: bool,
 }
 
+/// What they proved it with.
+pub enum Basis {
+    Credential(Credential),
+    Federated(FederatedSignIn),
+}
+
 impl SignIn {
     pub fn subject(&self) -> Subject {
+        let (credential, sign_in) = match &self.basis {
+            Basis::Credential(credential) => (Some(credential.uid.clone()), None),
+            Basis::Federated(sign_in) => (None, Some(sign_in.uid.clone())),
+        };
         Subject {
             name: self.identity.name.clone(),
             identity: Some(self.identity.uid.clone()),
-            credential: Some(self.credential.uid.clone()),
+            credential,
+            sign_in,
         }
     }
 }
@@ -45,10 +61,13 @@ impl Auth {
             Some(SecretKind::RefreshToken) if given.name == TOKEN_USER => {
                 self.refresh(&given.password).await
             }
-            Some(SecretKind::RefreshToken) => Err(AuthError::WrongCredentials),
+            Some(SecretKind::RefreshToken | SecretKind::Session) => {
+                Err(AuthError::WrongCredentials)
+            }
             Some(SecretKind::PersonalToken | SecretKind::PrincipalSecret) => {
                 self.sign_in_with_secret(given).await
             }
+            None if is_jwt(&given.password) => self.sign_in_with_id_token(&given.password).await,
             None => self.sign_in_with_password(given, remote).await,
         }
     }
@@ -125,22 +144,32 @@ impl Auth {
     }
 
     /// Who a refresh token stands for, with the rights of this moment.
-    pub(super) async fn refresh(&self, refresh_token: &str) -> Result<SignIn, AuthError> {
+    pub(super) async fn refresh(&self, token: &str) -> Result<SignIn, AuthError> {
+        self.sign_in_again(token, RefreshTokenKind::Refresh).await
+    }
+
+    /// Who a refresh token or session stands for, with the rights of this moment.
+    pub(super) async fn sign_in_again(
+        &self,
+        token: &str,
+        kind: RefreshTokenKind,
+    ) -> Result<SignIn, AuthError> {
         let mut connection = self.0.database.read().await?;
-        let hash = secret::hash(refresh_token);
-        let token = refresh_tokens::by_hash(&mut connection, &hash).await?;
+        let token = refresh_tokens::by_hash(&mut connection, &secret::hash(token), kind).await?;
         let token = token.ok_or(AuthError::WrongCredentials)?;
         let identity = identities::by_id(&mut connection, token.identity_id).await?;
-        let credential = credentials::by_id(&mut connection, token.credential_id).await?;
+        let credential = match token.credential_id {
+            Some(id) => credentials::by_id(&mut connection, id).await?,
+            None => None,
+        };
+        let federated = match token.sign_in_id {
+            Some(id) => federated_sign_ins::by_id(&mut connection, id).await?,
+            None => None,
+        };
         drop(connection);
-        match identity.zip(credential) {
-            Some((identity, credential)) => {
-                let mut sign_in = self.standing(identity, credential).await?;
-                sign_in.expires_at = Some(token.expires_at);
-                Ok(sign_in)
-            }
-            None => Err(AuthError::WrongCredentials),
-        }
+        let mut sign_in = self.standing_of(identity, credential, federated).await?;
+        sign_in.expires_at = Some(token.expires_at);
+        Ok(sign_in)
     }
 
     /// What the subject of a token may do at this moment: nothing if it is gone.
@@ -152,14 +181,31 @@ impl Auth {
             Some(uid) => credentials::by_uid(&mut connection, uid).await?,
             None => None,
         };
-        drop(connection);
-        let Some((identity, credential)) = identity.zip(credential) else {
-            return Ok(Rights::default());
+        let federated = match &subject.sign_in {
+            Some(uid) => federated_sign_ins::by_uid(&mut connection, uid).await?,
+            None => None,
         };
-        match self.standing(identity, credential).await {
+        drop(connection);
+        match self.standing_of(identity, credential, federated).await {
             Ok(sign_in) => Ok(sign_in.rights),
             Err(AuthError::WrongCredentials) => Ok(Rights::default()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The rights of an identity by what something was issued on.
+    async fn standing_of(
+        &self,
+        identity: Option<Identity>,
+        credential: Option<Credential>,
+        federated: Option<FederatedSignIn>,
+    ) -> Result<SignIn, AuthError> {
+        match (identity, credential, federated) {
+            (Some(identity), Some(credential), None) => self.standing(identity, credential).await,
+            (Some(identity), None, Some(sign_in)) if sign_in.identity_id == identity.id => {
+                self.standing_of_claims(sign_in).await
+            }
+            _ => Err(AuthError::WrongCredentials),
         }
     }
 
@@ -181,11 +227,12 @@ impl Auth {
             rights = rights.restricted_to(&read_restriction(restriction)?);
         }
         let expires_at = credential.expires_at;
-        Ok(SignIn { identity, credential, rights, expires_at, showed_password: false })
+        let basis = Basis::Credential(credential);
+        Ok(SignIn { identity, basis, rights, expires_at, showed_password: false })
     }
 }
 
-async fn assigned_rights(
+pub(super) async fn assigned_rights(
     connection: &mut AnyConnection,
     identity_id: i64,
 ) -> Result<Rights, MetadataError> {
@@ -196,13 +243,11 @@ async fn assigned_rights(
     Ok(rights)
 }
 
-fn add_assigned(rights: &mut Rights, row: &AssignedRow) -> Result<(), MetadataError> {
+pub(super) fn add_assigned(rights: &mut Rights, row: &AssignedRow) -> Result<(), MetadataError> {
     let pattern = read_pattern(&row.pattern)?;
     match (&row.role, &row.rule_pattern, &row.rule_actions) {
         (Some(role), ..) => {
-            let role = Role::parse(role)
-                .map_err(|_| MetadataError::Damaged { column: "role", value: role.clone() })?;
-            rights.add_role(role, pattern);
+            rights.add_role(read_role(role)?, pattern);
         }
         (None, Some(rule_pattern), Some(actions)) => {
             if let Some(pattern) = pattern.intersection(&read_pattern(rule_pattern)?) {
@@ -225,7 +270,11 @@ fn read_restriction(text: &str) -> Result<Rights, MetadataError> {
     Ok(rights)
 }
 
-fn read_pattern(text: &str) -> Result<Pattern, MetadataError> {
+pub(super) fn read_role(text: &str) -> Result<Role, MetadataError> {
+    Role::parse(text).map_err(|_| MetadataError::Damaged { column: "role", value: text.into() })
+}
+
+pub(super) fn read_pattern(text: &str) -> Result<Pattern, MetadataError> {
     Pattern::parse(text)
         .map_err(|_| MetadataError::Damaged { column: "pattern", value: text.into() })
 }

@@ -25,6 +25,9 @@ pub struct Claims {
     /// The uid of the credential that the token was issued on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cid: Option<String>,
+    /// The uid of the sign-in by a foreign ID token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
     pub aud: String,
     pub exp: i64,
     pub nbf: i64,
@@ -41,6 +44,7 @@ impl Claims {
             sub: subject.name,
             oid: subject.identity,
             cid: subject.credential,
+            sid: subject.sign_in,
             aud: service.into(),
             exp: iat + i64::from(seconds),
             nbf: iat - CLOCK_SKEW,
@@ -51,7 +55,12 @@ impl Claims {
     }
 
     pub fn subject(&self) -> Subject {
-        Subject { name: self.sub.clone(), identity: self.oid.clone(), credential: self.cid.clone() }
+        Subject {
+            name: self.sub.clone(),
+            identity: self.oid.clone(),
+            credential: self.cid.clone(),
+            sign_in: self.sid.clone(),
+        }
     }
 
     pub fn sign(&self, keys: &Keys) -> Result<String, AuthError> {

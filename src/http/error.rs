@@ -98,6 +98,12 @@ impl Error {
         self
     }
 
+    /// Keeps what really happened for the log.
+    fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -241,9 +247,19 @@ impl From<AuthError> for Error {
                     .with_header(header::RETRY_AFTER, seconds.into())
             }
             AuthError::Metadata(error) => error.into(),
-            AuthError::AnonymousPull(_) | AuthError::Key(_) | AuthError::Hash(_) => {
-                Self::internal(error)
+            AuthError::NoBrowserSignIn => {
+                Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", error.to_string())
             }
+            AuthError::SignInLost => Self::bad_request("REQUEST_INVALID", error.to_string()),
+            AuthError::IssuerAway { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", error.to_string())
+                    .with_header(header::RETRY_AFTER, RETRY_AFTER)
+                    .caused_by(error)
+            }
+            AuthError::AnonymousPull(_)
+            | AuthError::Client(_)
+            | AuthError::Key(_)
+            | AuthError::Hash(_) => Self::internal(error),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 mod access_log;
+mod browser;
 mod byte_range;
 mod challenge;
 mod connection;
@@ -57,6 +58,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(v2::routes())
         .merge(oauth2::routes())
+        .merge(browser::routes())
         .merge(access::routes(&app))
         .with_state(app)
 }

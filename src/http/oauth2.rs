@@ -17,6 +17,9 @@ use crate::auth::{Auth, Credentials, IssuedToken, Password, PublicKey, Scope, To
 /// Forms hold a token or a password, and scopes.
 const MAX_FORM_BYTES: usize = 128 * 1024;
 
+/// RFC 8693, section 2.1.
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 const NO_STORE: (HeaderName, HeaderValue) =
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
@@ -89,6 +92,9 @@ async fn exchange(
         (Some("refresh_token"), _) => {
             Credentials::RefreshToken(fields.require("refresh_token")?.into())
         }
+        // Azure's clients call the identity token so.
+        (Some("access_token"), _) => Credentials::IdToken(fields.require("access_token")?.into()),
+        (Some(TOKEN_EXCHANGE), _) => Credentials::IdToken(fields.require("subject_token")?.into()),
         (Some("password"), Some(value)) => Credentials::Password(Password::from_header(value)?),
         (Some("password"), None) => Credentials::Password(Password {
             name: fields.require("username")?.into(),
@@ -96,7 +102,8 @@ async fn exchange(
         }),
         (other, _) => {
             return Err(bad_request(format!(
-                "grant_type is {:?}: use refresh_token or password",
+                "grant_type is {:?}: use access_token (with an ID token of a trusted issuer), \
+                 refresh_token or password",
                 other.unwrap_or_default()
             )));
         }

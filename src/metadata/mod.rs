@@ -5,9 +5,12 @@
 //! decides what may happen; that is the registry's.
 
 pub mod audit_events;
+pub mod authorization_requests;
 pub mod blobs;
 pub mod credentials;
 mod database;
+pub mod federated_sign_ins;
+pub mod federation_rules;
 pub mod identities;
 pub mod manifests;
 pub mod refresh_tokens;
@@ -17,6 +20,7 @@ mod rows;
 pub mod scope_maps;
 pub mod signing_keys;
 pub mod tags;
+pub mod trusted_issuers;
 pub mod uploads;
 
 pub use database::Database;

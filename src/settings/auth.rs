@@ -15,6 +15,10 @@ pub struct AuthSettings {
     /// Seconds that a refresh token lives.
     #[serde(deserialize_with = "fields::between::<1, 315_360_000, _, _>")]
     pub refresh_token_seconds: u32,
+    /// Seconds that what is issued on a foreign ID token lives at most.
+    pub federated_sign_in_seconds: u32,
+    /// Seconds that the session of a browser lives.
+    pub session_seconds: u32,
     /// Whether each use of an access token looks the rights up again.
     pub strict_revocation: bool,
 }
@@ -25,6 +29,8 @@ impl Default for AuthSettings {
             anonymous_pull: Vec::new(),
             access_token_seconds: 300,
             refresh_token_seconds: 30 * 24 * 3600,
+            federated_sign_in_seconds: 3600,
+            session_seconds: 8 * 3600,
             strict_revocation: false,
         }
     }

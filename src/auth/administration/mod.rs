@@ -3,6 +3,7 @@
 
 mod assignments;
 mod error;
+mod issuers;
 mod personal_tokens;
 mod principals;
 mod scope_maps;
@@ -16,6 +17,7 @@ use sqlx::AnyConnection;
 
 pub use assignments::{Assigned, AssignedTo};
 pub use error::AdministrationError;
+pub use issuers::{NewIssuer, StandsFor};
 pub use principals::{MAX_SECRETS, NewPrincipal};
 pub use users::{NewPassword, NewUser, Update};
 
@@ -96,4 +98,17 @@ async fn keep_an_owner(connection: &mut AnyConnection) -> Result<(), Administrat
 /// When something ends that lives for `seconds` from now.
 fn end_after(seconds: Option<u32>) -> Option<i64> {
     seconds.map(|seconds| now() + i64::from(seconds) * 1_000_000)
+}
+
+/// The names of scope maps and issuers: short, and without what other names are joined by.
+fn check_plain_name(kind: &str, name: &str) -> Result<(), AdministrationError> {
+    const MAX_LEN: usize = 64;
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if name.is_empty() || name.len() > MAX_LEN || !name.bytes().all(is_word) {
+        let shown: String = name.chars().take(200).collect();
+        return Err(AdministrationError::invalid(format!(
+            "{shown:?} is no name of a {kind}: it takes 1 to {MAX_LEN} letters, digits and . _ -"
+        )));
+    }
+    Ok(())
 }

@@ -1,10 +1,9 @@
 use serde_json::json;
 
-use super::{Actor, AdministrationError, record};
+use super::{Actor, AdministrationError, check_plain_name, record};
 use crate::auth::{ActionSet, Auth, Pattern, Role};
 use crate::metadata::scope_maps::{self, Rule, ScopeMap};
 
-const MAX_NAME: usize = 64;
 const MAX_RULES: usize = 500;
 
 impl Auth {
@@ -86,13 +85,7 @@ impl Auth {
 }
 
 fn check(name: &str, rules: &[(Pattern, ActionSet)]) -> Result<(), AdministrationError> {
-    let is_word = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_word) {
-        return Err(AdministrationError::invalid(format!(
-            "{:?} is not a name of a scope map: it takes 1 to {MAX_NAME} letters, digits and . _ -",
-            name.chars().take(200).collect::<String>()
-        )));
-    }
+    check_plain_name("scope map", name)?;
     if Role::parse(name).is_ok() {
         return Err(AdministrationError::invalid(format!("{name} is a role")));
     }

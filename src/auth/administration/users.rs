@@ -2,6 +2,7 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::{Actor, AdministrationError, keep_an_owner, named, record};
+use crate::auth::federation::is_jwt;
 use crate::auth::passwords::is_bcrypt;
 use crate::auth::secret::{self, SecretKind};
 use crate::auth::{ANONYMOUS, Auth};
@@ -230,7 +231,7 @@ fn check_password(password: &str) -> Result<(), AdministrationError> {
             "a password has at least {MIN_PASSWORD} characters, and at most {MAX_PASSWORD} bytes"
         )));
     }
-    if SecretKind::of(password).is_some() {
+    if SecretKind::of(password).is_some() || is_jwt(password) {
         return Err(AdministrationError::invalid("a password must not look like a token"));
     }
     Ok(())

@@ -6,6 +6,7 @@
 mod assignments;
 mod audit_events;
 mod body;
+mod issuers;
 mod principals;
 mod scope_maps;
 mod signing_keys;
@@ -68,6 +69,12 @@ pub const NEEDS: &[(Method, &str, Need)] = {
         (Method::GET, "/api/v1/scope-maps/{name}", Admin),
         (Method::PUT, "/api/v1/scope-maps/{name}", Admin),
         (Method::DELETE, "/api/v1/scope-maps/{name}", Admin),
+        (Method::GET, "/api/v1/issuers", Admin),
+        (Method::POST, "/api/v1/issuers", Admin),
+        (Method::GET, "/api/v1/issuers/{name}", Admin),
+        (Method::DELETE, "/api/v1/issuers/{name}", Admin),
+        (Method::POST, "/api/v1/issuers/{name}/rules", Admin),
+        (Method::DELETE, "/api/v1/issuers/{name}/rules/{id}", Admin),
         (Method::GET, "/api/v1/signing-keys", Admin),
         (Method::POST, "/api/v1/signing-keys", Admin),
         (Method::GET, "/api/v1/audit-events", Admin),
@@ -97,6 +104,10 @@ pub fn routes(app: &App) -> Router<App> {
             "/api/v1/scope-maps/{name}",
             get(scope_maps::show).put(scope_maps::put).delete(scope_maps::remove),
         )
+        .route("/api/v1/issuers", get(issuers::list).post(issuers::create))
+        .route("/api/v1/issuers/{name}", get(issuers::show).delete(issuers::remove))
+        .route("/api/v1/issuers/{name}/rules", post(issuers::add_rule))
+        .route("/api/v1/issuers/{name}/rules/{id}", delete(issuers::remove_rule))
         .route("/api/v1/signing-keys", get(signing_keys::list).post(signing_keys::rotate))
         .route("/api/v1/audit-events", get(audit_events::list))
         .route_layer(from_fn_with_state(app.clone(), guard))
@@ -123,7 +134,13 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let caller = auth.authenticate(authorization.as_ref(), address, &origin.host).await;
+    let session = super::browser::session(&origin, request.method(), request.headers())?;
+    let caller = match (&authorization, session) {
+        (None, Some(session)) => auth.caller_of_session(session).await,
+        (authorization, _) => {
+            auth.authenticate(authorization.as_ref(), address, &origin.host).await
+        }
+    };
     let caller = caller.map_err(|error| ask(error.into()))?;
     if caller.is_anonymous() {
         let message = "sign in first: this needs credentials";
