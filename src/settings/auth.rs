@@ -16,8 +16,10 @@ pub struct AuthSettings {
     #[serde(deserialize_with = "fields::between::<1, 315_360_000, _, _>")]
     pub refresh_token_seconds: u32,
     /// Seconds that what is issued on a foreign ID token lives at most.
+    #[serde(deserialize_with = "fields::between::<1, 31_536_000, _, _>")]
     pub federated_sign_in_seconds: u32,
     /// Seconds that the session of a browser lives.
+    #[serde(deserialize_with = "fields::between::<1, 31_536_000, _, _>")]
     pub session_seconds: u32,
     /// Whether each use of an access token looks the rights up again.
     pub strict_revocation: bool,

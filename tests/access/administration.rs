@@ -9,7 +9,7 @@ use orlop::http::access::{NEEDS, Need, need};
 use orlop::settings::AuthSettings;
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, REMOTE, Registry, SERVICE, basic, name};
+use crate::harness::{PASSWORD, POLL, REMOTE, Registry, SERVICE, basic, name};
 
 #[tokio::test]
 async fn a_service_principal_signs_in_with_its_id_and_secret() {
@@ -316,7 +316,7 @@ async fn a_replica_learns_of_a_new_signing_key_from_its_first_token() {
     let deadline = Instant::now() + Duration::from_secs(30);
     while replica.authenticate(Some(&value), REMOTE, SERVICE).await.is_err() {
         assert!(Instant::now() < deadline, "the new key never became known");
-        tokio::task::yield_now().await;
+        tokio::time::sleep(POLL).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -21,6 +22,8 @@ use tower::ServiceExt as _;
 
 pub const SERVICE: &str = "registry.test";
 pub const PASSWORD: &str = "correct horse";
+/// Between two looks at a condition.
+pub const POLL: Duration = Duration::from_millis(20);
 pub const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub struct Registry {

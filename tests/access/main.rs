@@ -2,6 +2,8 @@
 
 mod administration;
 mod attacks;
+mod federation;
 mod harness;
 mod matrix;
+mod oidc_provider;
 mod tokens;
