@@ -2,7 +2,8 @@
 //!
 //! Read from the bottom: [`oci`] holds the protocol's values, [`metadata`] the rows, [`storage`]
 //! the bytes. [`auth`] tells who is asking and what they may do; [`registry`] does it; [`http`]
-//! speaks to clients. Each uses only what stands before it.
+//! speaks to clients. Each uses only what stands before it. [`cli`] puts them together, as the
+//! [`settings`] say.
 
 #![forbid(unsafe_code)]
 

@@ -158,7 +158,8 @@ impl Connection {
     /// Why the connection has had its time, if it has. While the server itself is at work, it has
     /// any time.
     fn lateness(&self, header_timeout: u32, idle_timeout: u32) -> Option<&'static str> {
-        let is_over = |since: u32, limit: u32| self.seconds.load(Relaxed) - since > limit;
+        let now = self.seconds.load(Relaxed);
+        let is_over = |since: u32, limit: u32| now.saturating_sub(since) > limit;
         if !self.has_begun.load(Relaxed) {
             is_over(self.opened_at, header_timeout).then_some("the first request did not come")
         } else if self.requests.load(Relaxed) == 0 {

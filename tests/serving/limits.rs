@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,6 +7,8 @@ use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::stream;
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use orlop::settings::ServerSettings;
 use tokio::sync::{Notify, mpsc};
 
@@ -64,23 +67,45 @@ async fn an_upload_that_stands_still_is_dropped() {
     assert_eq!(soon(receiver.recv()).await, None);
 }
 
-#[tokio::test]
-async fn a_download_that_nobody_reads_is_dropped() {
-    let (sender, mut receiver) = mpsc::channel::<()>(1);
-    let download = async move || {
+/// A route whose answer never ends, and what tells when its body is gone.
+fn endless() -> (Router, mpsc::Receiver<()>) {
+    let (sender, receiver) = mpsc::channel::<()>(1);
+    let answer = async move || {
         let block = Bytes::from(vec![b'x'; 1 << 20]);
         Body::from_stream(stream::unfold(sender.clone(), move |sender| {
             let block = block.clone();
-            async move { Some((Ok::<_, std::io::Error>(block), sender)) }
+            async move { Some((Ok::<_, Infallible>(block), sender)) }
         }))
     };
-    let router = Router::new().route("/", get(download));
+    (Router::new().route("/", get(answer)), receiver)
+}
+
+#[tokio::test]
+async fn a_download_that_nobody_reads_is_dropped() {
+    let (router, mut receiver) = endless();
     let served = Served::with(router, impatient(), vec![]).await;
     let mut wire = served.connect().await;
     wire.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     wire.until("\r\n\r\n").await;
 
     // The connection is not read further; when it is closed, the last sender goes with its body.
+    served.stop.cancel();
+    served.ended().await;
+    assert_eq!(soon(receiver.recv()).await, None);
+}
+
+#[tokio::test]
+async fn a_stream_of_http_2_that_nobody_reads_is_dropped() {
+    let (router, mut receiver) = endless();
+    let served = Served::with(router, impatient(), vec![]).await;
+    let stream = TokioIo::new(served.connect().await.0);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(served.url("/")).body(Empty::<Bytes>::new()).unwrap();
+    let _unread = soon(sender.send_request(request)).await.unwrap();
+
+    // The connection lives and answers pings, but the window of the stream stays closed.
     served.stop.cancel();
     served.ended().await;
     assert_eq!(soon(receiver.recv()).await, None);

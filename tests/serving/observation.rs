@@ -4,6 +4,8 @@ use axum::extract::ConnectInfo;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,7 +15,7 @@ use orlop::settings::ServerSettings;
 use serde_json::Value;
 
 use super::served::{Served, soon};
-use super::support::{Options, Orlop, PASSWORD};
+use super::support::{ADMIN, Options, Orlop, PASSWORD};
 
 async fn get_with(served: &Served, path: &str, headers: &[(&str, &str)]) -> HeaderMap {
     let mut request = reqwest::Client::builder().no_proxy().build().unwrap().get(served.url(path));
@@ -156,7 +158,10 @@ async fn the_access_log_has_a_line_for_each_request_and_no_secrets() {
     assert!(orlop.stop().await.success());
 
     let output = orlop.output();
-    assert!(!output.contains(PASSWORD) && !output.contains("hush"), "{output}");
+    let basic = BASE64_STANDARD.encode(format!("{ADMIN}:{PASSWORD}"));
+    for secret in [PASSWORD, "hush", &basic] {
+        assert!(!output.contains(secret), "{secret} in {output}");
+    }
     let lines: Vec<Value> = output
         .lines()
         .filter(|line| line.starts_with('{'))
