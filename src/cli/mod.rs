@@ -1,10 +1,19 @@
 //! The command line: one file a command. A command is its arguments and `run`.
 
+mod api;
+mod audit;
 mod config;
 mod error;
 mod healthcheck;
+mod issuer;
+mod principal;
+mod role;
+mod scope_map;
 mod serve;
 mod settings;
+mod signing_key;
+mod token;
+mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +32,14 @@ enum Command {
     Serve(serve::Serve),
     Config(config::Config),
     Healthcheck(healthcheck::Healthcheck),
+    User(user::User),
+    Principal(principal::Principal),
+    Token(token::Token),
+    Role(role::Role),
+    ScopeMap(scope_map::ScopeMap),
+    Issuer(issuer::Issuer),
+    SigningKey(signing_key::SigningKey),
+    Audit(audit::Audit),
 }
 
 impl Cli {
@@ -33,6 +50,14 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             Command::Config(config) => config.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
+            Command::User(user) => user.run().await,
+            Command::Principal(principal) => principal.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Role(role) => role.run().await,
+            Command::ScopeMap(scope_map) => scope_map.run().await,
+            Command::Issuer(issuer) => issuer.run().await,
+            Command::SigningKey(signing_key) => signing_key.run().await,
+            Command::Audit(audit) => audit.run().await,
         }
     }
 }

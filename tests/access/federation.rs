@@ -9,7 +9,7 @@ use orlop::auth::{Action, AuthError};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, PASSWORD, POLL, Registry, SERVICE, basic, name};
-use crate::oidc_provider::{AUDIENCE, CALLBACK, CLIENT_SECRET, OidcProvider, seconds};
+use crate::support::oidc_provider::{AUDIENCE, CALLBACK, CLIENT_SECRET, OidcProvider, seconds};
 
 const MAIN: &str = r#"repository == "org/app" && ref == "refs/heads/main""#;
 

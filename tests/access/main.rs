@@ -1,9 +1,12 @@
 //! Access control: tokens, administration, attacks.
 
+#[allow(dead_code, unused_imports, reason = "each test binary uses its own part of the harness")]
+#[path = "../support/mod.rs"]
+mod support;
+
 mod administration;
 mod attacks;
 mod federation;
 mod harness;
 mod matrix;
-mod oidc_provider;
 mod tokens;

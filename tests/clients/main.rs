@@ -7,6 +7,7 @@ mod support;
 mod buildah;
 mod cosign;
 mod crane;
+mod credentials;
 mod docker;
 mod helm;
 mod image;

@@ -3,6 +3,7 @@
 //! run in parallel and none touches the user's own files.
 
 pub mod http;
+pub mod oidc_provider;
 pub mod server;
 pub mod tool;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 pub use http::Http;
+pub use oidc_provider::OidcProvider;
 pub use server::{ADMIN, Options, Orlop, PASSWORD};
 pub use tool::{Tool, Workspace};
 

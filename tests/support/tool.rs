@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use super::{Orlop, PASSWORD};
+
 /// Far above what any command needs; a hanging client fails the test instead of blocking it.
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
@@ -44,6 +46,14 @@ impl Workspace {
 
     pub fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&self.read(name)).expect("the file holds JSON")
+    }
+
+    /// Our own program as a client of a server, signed in as the administrator.
+    pub fn orlop(&self, server: &Orlop) -> Tool {
+        let program = env!("CARGO_BIN_EXE_orlop").into();
+        let home = self.folder.path().to_owned();
+        let tool = Tool { name: "orlop".into(), program, home, environment: Vec::new() };
+        tool.env("ORLOP_URL", server.url()).env("ORLOP_PASSWORD", PASSWORD)
     }
 
     /// The program, or nothing if it could not be set up here. Then the test ends early; that it was
@@ -176,20 +186,20 @@ fn cache() -> PathBuf {
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+pub(super) fn find(name: &str) -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(cache().join("bin")).chain(std::env::split_paths(&on_path));
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// Why the set-up could not install the program.
-fn reason_for_lack_of(name: &str) -> String {
+pub(super) fn reason_for_lack_of(name: &str) -> String {
     std::fs::read_to_string(cache().join("skipped").join(name)).unwrap_or_else(|_| {
         "it is neither in the cache nor on the PATH; tests/support/install-tools sets it up".into()
     })
 }
 
-fn skip(name: &str, reason: &str) {
+pub(super) fn skip(name: &str, reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("SKIPPED: {test}, for want of {name}: {}\n", reason.trim());
     assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{line}");

@@ -1,7 +1,6 @@
 //! A real OpenID provider as a child process on loopback (`tests/support/oidc-provider.mjs`).
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +8,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::tool::{find, reason_for_lack_of, skip};
 
 pub const AUDIENCE: &str = "orlop";
 pub const CLIENT_SECRET: &str = "a-client-secret";
@@ -30,8 +31,8 @@ pub struct OidcProvider {
 impl OidcProvider {
     /// None if it could not be set up here; then the test ends early, and that is told.
     pub async fn start() -> Option<Self> {
-        let Some(program) = find() else {
-            skip();
+        let Some(program) = find("oidc-provider") else {
+            skip("oidc-provider", &reason_for_lack_of("oidc-provider"));
             return None;
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/oidc-provider.mjs");
@@ -109,29 +110,4 @@ impl OidcProvider {
 
 pub fn seconds() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
-}
-
-fn cache() -> PathBuf {
-    let named = std::env::var_os("ORLOP_TEST_CACHE").map(PathBuf::from);
-    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    named.unwrap_or_else(|| home.join(".cache/orlop-tests"))
-}
-
-fn find() -> Option<PathBuf> {
-    Some(cache().join("bin/oidc-provider")).filter(|file| file.is_file())
-}
-
-fn skip() {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!(
-        "SKIPPED: {test}, for want of oidc-provider: tests/support/install-tools sets it up\n"
-    );
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{line}");
-    let results = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-results");
-    std::fs::create_dir_all(&results).unwrap();
-    let kept =
-        std::fs::OpenOptions::new().create(true).append(true).open(results.join("skipped.txt"));
-    kept.unwrap().write_all(line.as_bytes()).unwrap();
-    // Straight to the stream: the test runner hides what passing tests print.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
