@@ -144,6 +144,14 @@ impl Auth {
         }
     }
 
+    /// What the identity behind the caller may do by its roles, whatever its token covers.
+    ///
+    /// # Errors
+    /// [`AuthError::Metadata`] if the database fails.
+    pub async fn rights_of(&self, caller: &Caller) -> Result<Rights, AuthError> {
+        self.current_rights(caller.subject()).await
+    }
+
     /// Whether the identity behind the caller has the right by its roles, whatever its token
     /// covers: then a wider token helps.
     ///

@@ -60,12 +60,12 @@ async fn mount(
             return Ok(true);
         }
     }
-    for from in sources.iter().filter(|name| !may_pull(name)) {
-        if asked.app.auth.could(asked.caller, Action::ContentRead, from).await? {
-            let to = repository_scope(repository, Action::ContentWrite);
-            let from = repository_scope(from, Action::ContentRead);
-            return Err(Error::insufficient_scope(asked.origin, &format!("{to} {from}")));
-        }
+    let rights = asked.app.auth.rights_of(asked.caller).await?;
+    let could_pull = |name: &&RepositoryName| rights.may(Action::ContentRead, name);
+    if let Some(from) = sources.iter().filter(|name| !may_pull(name)).find(could_pull) {
+        let to = repository_scope(repository, Action::ContentWrite);
+        let from = repository_scope(from, Action::ContentRead);
+        return Err(Error::insufficient_scope(asked.origin, &format!("{to} {from}")));
     }
     Ok(false)
 }
