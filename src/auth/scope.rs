@@ -38,7 +38,10 @@ impl Scope {
             ("repository", name) => {
                 Some(Self::Repository(RepositoryName::parse(name).ok()?, parse_actions(actions)))
             }
-            ("registry", "catalog") if actions.split(',').any(|word| word == "*") => {
+            // What was deleted is listed to whom the rest is.
+            ("registry", "catalog" | "deleted_catalog")
+                if actions.split(',').any(|word| word == "*") =>
+            {
                 Some(Self::Catalog)
             }
             _ => None,
@@ -51,6 +54,9 @@ fn parse_actions(words: &str) -> ActionSet {
         .split(',')
         .map(|word| match word {
             "*" => ActionSet::ALL,
+            // Azure's clients ask so to see and to restore what was deleted.
+            "deleted_read" => ActionSet::NONE.with(Action::MetadataRead),
+            "deleted_restore" => ActionSet::NONE.with(Action::ContentWrite),
             word => Action::ALL.into_iter().filter(|action| action.scope_word() == word).collect(),
         })
         .fold(ActionSet::NONE, ActionSet::union)

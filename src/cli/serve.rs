@@ -46,11 +46,11 @@ impl Serve {
         let auth = Auth::open(database.clone(), &settings.auth).await?;
         let first_admin = auth.bootstrap(std::env::var("ORLOP_ADMIN_PASSWORD").ok()).await?;
         let checks = checks(&database, &store);
-        let registry = Registry::new(database.clone(), store, settings.registry.clone());
+        let registry = Registry::new(database.clone(), store, &settings);
         registry.free_uploads().await?;
         let expiry = settings.registry.upload_expiry_seconds.min(EXPIRY_INTERVAL);
-        let expiry = expire_uploads(registry.clone(), Duration::from_secs(expiry.into()));
-        let _expiry = AbortOnDropHandle::new(tokio::spawn(expiry));
+        let sweep = sweep(registry.clone(), Duration::from_secs(expiry.into()));
+        let _sweep = AbortOnDropHandle::new(tokio::spawn(sweep));
         let router = http::router(App { registry, auth, settings });
 
         greet(&url, first_admin.as_ref())?;
@@ -95,7 +95,8 @@ fn checks(database: &Database, store: &DiskStore) -> Vec<Check> {
     ]
 }
 
-async fn expire_uploads(registry: Registry, every: Duration) {
+/// Removes what has had its time.
+async fn sweep(registry: Registry, every: Duration) {
     let mut rounds = interval(every);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -103,6 +104,10 @@ async fn expire_uploads(registry: Registry, every: Duration) {
         if let Err(error) = registry.expire_uploads().await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "expired uploads could not be removed");
+        }
+        if let Err(error) = registry.purge_deleted().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "deleted content could not be removed for good");
         }
     }
 }

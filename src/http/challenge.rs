@@ -1,4 +1,5 @@
 use http::{HeaderValue, header};
+use serde_json::{Value, json};
 
 use super::{Error, Origin};
 use crate::auth::{Action, RegistryAction};
@@ -50,6 +51,16 @@ impl Error {
             .with_header(header::WWW_AUTHENTICATE, challenge)
     }
 
+    /// Azure's registry answers so whatever right is missing: its clients then ask for a token of
+    /// the scope.
+    pub fn acr_unauthorized(origin: &Origin, scope: Option<&str>, error: Option<&str>) -> Self {
+        let message = "authentication required, visit https://aka.ms/acr/authorization for more \
+                       information.";
+        Self::new(http::StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+            .with_detail(scope.map(entries).unwrap_or_default())
+            .with_header(header::WWW_AUTHENTICATE, challenge(origin, scope, error))
+    }
+
     /// Adds the challenge that every 401 must have.
     #[must_use]
     pub fn challenged(self, origin: &Origin, scope: Option<&str>) -> Self {
@@ -59,4 +70,13 @@ impl Error {
         let challenge = challenge(origin, scope, Some("invalid_token"));
         self.with_header(header::WWW_AUTHENTICATE, challenge)
     }
+}
+
+/// A scope such as `repository:NAME:pull,push` as a list of single actions.
+fn entries(scope: &str) -> Value {
+    let mut parts = scope.rsplitn(2, ':');
+    let actions = parts.next().unwrap_or_default();
+    let (kind, name) = parts.next().and_then(|rest| rest.split_once(':')).unwrap_or_default();
+    let entry = |action| json!({ "Type": kind, "Name": name, "Action": action });
+    actions.split(',').map(entry).collect()
 }

@@ -7,7 +7,7 @@ use crate::auth::AuthError;
 use crate::auth::administration::AdministrationError;
 use crate::metadata::MetadataError;
 use crate::oci::{
-    Digest, DigestError, MediaTypeError, ReferenceError, RepositoryNameError, TagError,
+    Digest, DigestError, MediaTypeError, Reference, ReferenceError, RepositoryNameError, TagError,
 };
 use crate::registry::RegistryError;
 use crate::storage::StorageError;
@@ -79,6 +79,33 @@ impl Error {
     /// The path is none of the API's.
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path")
+    }
+
+    /// A lock or a policy forbids it. The words and the code are those of Azure's registry, which
+    /// its clients know.
+    fn disallowed(reason: &str) -> Self {
+        let message =
+            format!("The operation is disallowed on this registry, repository or image: {reason}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "REGISTRY_DISALLOWED_OPERATION", message)
+            .with_detail(json!({}))
+    }
+
+    /// A failure as Azure's registry tells it.
+    pub fn in_acr(error: RegistryError) -> Self {
+        let not_found = |code, message: &str| Self::new(StatusCode::NOT_FOUND, code, message);
+        match error {
+            RegistryError::RepositoryUnknown(name) => {
+                not_found("NAME_UNKNOWN", "repository name not known to registry")
+                    .with_detail(json!({ "name": name }))
+            }
+            RegistryError::ManifestUnknown { reference: Reference::Tag(_), .. } => {
+                not_found("TAG_UNKNOWN", "the specified tag does not exist")
+            }
+            RegistryError::ManifestUnknown { .. } => {
+                not_found("MANIFEST_UNKNOWN", "manifest unknown")
+            }
+            error => error.into(),
+        }
     }
 
     /// A parameter or header that makes no sense.
@@ -188,6 +215,9 @@ impl From<RegistryError> for Error {
             E::BlobInUse { .. } | E::ManifestInUse { .. } => {
                 answer(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED")
             }
+            E::PlaceUnknown(_) => answer(StatusCode::BAD_REQUEST, "PAGINATION_LAST_INVALID"),
+            E::SubjectDeleted(_) | E::TagExists { .. } => answer(StatusCode::CONFLICT, "CONFLICT"),
+            E::Disallowed(reason) => Self::disallowed(&reason.to_string()),
             E::Metadata(error) => error.into(),
             E::Storage(error) => error.into(),
         }

@@ -6,10 +6,12 @@
 
 pub mod access;
 mod access_log;
+mod acr;
 mod browser;
 mod byte_range;
 mod challenge;
 mod connection;
+mod dispatch;
 pub mod error;
 pub mod health;
 pub mod metrics;
@@ -56,7 +58,7 @@ impl FromRef<App> for Auth {
 /// Everything that the registry answers, but for what the server itself does.
 pub fn router(app: App) -> Router {
     Router::new()
-        .merge(v2::routes())
+        .merge(dispatch::routes())
         .merge(oauth2::routes())
         .merge(browser::routes())
         .merge(access::routes(&app))

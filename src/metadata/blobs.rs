@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::MetadataError;
+use super::attributes::flag;
 use super::rows::{LIST_CHUNK, parsed, placeholders, size, size_to_sql};
 use crate::oci::{Digest, RepositoryName};
 
@@ -27,14 +28,21 @@ impl Blob {
     }
 }
 
+/// A blob of a repository, and whether the repository lets it be read.
+#[derive(Clone, Debug)]
+pub struct FoundBlob {
+    pub blob: Blob,
+    pub is_readable: bool,
+}
+
 /// The blob, if it is visible in the repository.
 pub async fn find(
     connection: &mut AnyConnection,
     repository: &RepositoryName,
     digest: &Digest,
-) -> Result<Option<Blob>, MetadataError> {
+) -> Result<Option<FoundBlob>, MetadataError> {
     let row = sqlx::query(
-        "SELECT b.id, b.digest, b.size FROM repositories r
+        "SELECT b.id, b.digest, b.size, r.read_enabled FROM repositories r
          JOIN repository_blobs l ON l.repository_id = r.id AND l.deleted_at IS NULL
          JOIN blobs b ON b.id = l.blob_id
          WHERE r.name = $1 AND b.digest = $2",
@@ -43,7 +51,8 @@ pub async fn find(
     .bind(digest.as_str())
     .fetch_optional(connection)
     .await?;
-    row.as_ref().map(Blob::from_row).transpose()
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(FoundBlob { blob: Blob::from_row(&row)?, is_readable: flag(&row, "read_enabled")? }))
 }
 
 /// Those of `digests` that are visible in the repository.

@@ -5,8 +5,9 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::MetadataError;
-use super::rows::{LIST_CHUNK, parsed, placeholders, size, size_to_sql};
+use super::attributes::flag;
+use super::rows::{LIST_CHUNK, parsed, parsed_or_null, placeholders, size, size_to_sql};
+use super::{AttributeChanges, Attributes, MetadataError};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, ReferenceRole, RepositoryName, Tag};
 
 /// A manifest as it is pulled: the exact bytes that were pushed, and what to call them.
@@ -27,13 +28,36 @@ impl StoredManifest {
     }
 }
 
+/// A manifest, and which of what leads to it may be read.
+#[derive(Clone, Debug)]
+pub struct FoundManifest {
+    pub manifest: StoredManifest,
+    pub repository_is_readable: bool,
+    /// True if it was found by its digest.
+    pub tag_is_readable: bool,
+    pub manifest_is_readable: bool,
+}
+
+impl FoundManifest {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        Ok(Self {
+            manifest: StoredManifest::from_row(row)?,
+            repository_is_readable: flag(row, "repository_read")?,
+            tag_is_readable: flag(row, "tag_read")?,
+            manifest_is_readable: flag(row, "manifest_read")?,
+        })
+    }
+}
+
 pub async fn find_by_digest(
     connection: &mut AnyConnection,
     repository: &RepositoryName,
     digest: &Digest,
-) -> Result<Option<StoredManifest>, MetadataError> {
+) -> Result<Option<FoundManifest>, MetadataError> {
     let row = sqlx::query(
-        "SELECT m.digest, m.media_type, m.content FROM repositories r
+        "SELECT m.digest, m.media_type, r.read_enabled AS repository_read,
+                m.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content
+         FROM repositories r
          JOIN manifests m ON m.repository_id = r.id AND m.deleted_at IS NULL
          WHERE r.name = $1 AND m.digest = $2",
     )
@@ -41,16 +65,19 @@ pub async fn find_by_digest(
     .bind(digest.as_str())
     .fetch_optional(connection)
     .await?;
-    row.as_ref().map(StoredManifest::from_row).transpose()
+    let found = row.as_ref().map(FoundManifest::from_row).transpose()?;
+    Ok(found.map(|found| FoundManifest { tag_is_readable: true, ..found }))
 }
 
 pub async fn find_by_tag(
     connection: &mut AnyConnection,
     repository: &RepositoryName,
     tag: &Tag,
-) -> Result<Option<StoredManifest>, MetadataError> {
+) -> Result<Option<FoundManifest>, MetadataError> {
     let row = sqlx::query(
-        "SELECT m.digest, m.media_type, m.content FROM repositories r
+        "SELECT m.digest, m.media_type, r.read_enabled AS repository_read,
+                t.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content
+         FROM repositories r
          JOIN tags t ON t.repository_id = r.id
          JOIN manifests m ON m.id = t.manifest_id
          WHERE r.name = $1 AND t.name = $2",
@@ -59,13 +86,22 @@ pub async fn find_by_tag(
     .bind(tag.as_str())
     .fetch_optional(connection)
     .await?;
-    row.as_ref().map(StoredManifest::from_row).transpose()
+    row.as_ref().map(FoundManifest::from_row).transpose()
 }
 
-/// A manifest's internal id, and whether it is deleted.
+/// A manifest as decisions refer to it.
+#[derive(Clone, Debug)]
 pub struct ManifestKey {
     pub id: i64,
-    pub is_deleted: bool,
+    pub attributes: Attributes,
+    pub deleted_at: Option<i64>,
+    pub subject: Option<Digest>,
+}
+
+impl ManifestKey {
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_at.is_some()
+    }
 }
 
 /// Looks up a manifest whether it is deleted or not.
@@ -75,15 +111,45 @@ pub async fn find_key(
     digest: &Digest,
 ) -> Result<Option<ManifestKey>, MetadataError> {
     let row = sqlx::query(
-        "SELECT id, deleted_at FROM manifests WHERE repository_id = $1 AND digest = $2",
+        "SELECT id, deleted_at, subject_digest,
+                delete_enabled, write_enabled, read_enabled, list_enabled
+         FROM manifests WHERE repository_id = $1 AND digest = $2",
     )
     .bind(repository_id)
     .bind(digest.as_str())
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let deleted_at: Option<i64> = row.try_get("deleted_at")?;
-    Ok(Some(ManifestKey { id: row.try_get("id")?, is_deleted: deleted_at.is_some() }))
+    Ok(Some(ManifestKey {
+        id: row.try_get("id")?,
+        attributes: Attributes::from_row(&row)?,
+        deleted_at: row.try_get("deleted_at")?,
+        subject: parsed_or_null(&row, "subject_digest")?,
+    }))
+}
+
+pub async fn set_attributes(
+    connection: &mut AnyConnection,
+    id: i64,
+    changes: AttributeChanges,
+) -> Result<(), MetadataError> {
+    let [delete, write, read, list] = changes.to_sql();
+    sqlx::query(
+        "UPDATE manifests
+         SET delete_enabled = COALESCE($2, delete_enabled),
+             write_enabled = COALESCE($3, write_enabled),
+             read_enabled = COALESCE($4, read_enabled),
+             list_enabled = COALESCE($5, list_enabled)
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(delete)
+    .bind(write)
+    .bind(read)
+    .bind(list)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Those of `digests` that are manifests of the repository.
@@ -243,6 +309,25 @@ pub async fn parent(
     row.as_ref().map(|row| parsed(row, "digest")).transpose()
 }
 
+/// Children of an index that the repository does not have.
+pub async fn missing_children(
+    connection: &mut AnyConnection,
+    manifest_id: i64,
+) -> Result<Vec<Digest>, MetadataError> {
+    let rows = sqlx::query(
+        "SELECT x.digest FROM manifest_references x
+         WHERE x.manifest_id = $1 AND x.role = 'manifest' AND NOT EXISTS (
+             SELECT 1 FROM manifests m
+             WHERE m.repository_id = x.repository_id AND m.digest = x.digest
+               AND m.deleted_at IS NULL)
+         ORDER BY x.position",
+    )
+    .bind(manifest_id)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| parsed(row, "digest")).collect()
+}
+
 /// Manifests whose subject is `subject`, as descriptors in the order of their digests, at most
 /// `limit`, from the first after `last`; only those of `artifact_type` if it is given.
 pub async fn referrers(
@@ -256,7 +341,7 @@ pub async fn referrers(
     let rows = sqlx::query(
         "SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations FROM repositories r
          JOIN manifests m ON m.repository_id = r.id AND m.deleted_at IS NULL
-         WHERE r.name = $1 AND m.subject_digest = $2 AND m.digest > $3
+         WHERE r.name = $1 AND m.subject_digest = $2 AND m.digest > $3 AND m.list_enabled = 1
            AND ($4 IS NULL OR m.artifact_type = $4)
          ORDER BY m.digest LIMIT $5",
     )

@@ -4,26 +4,34 @@
 //! connection to run on, so that the caller decides what belongs to one transaction. Nothing here
 //! decides what may happen; that is the registry's.
 
+mod attributes;
 pub mod audit_events;
 pub mod authorization_requests;
 pub mod blobs;
 pub mod credentials;
 mod database;
+pub mod deleted;
 pub mod federated_sign_ins;
 pub mod federation_rules;
 pub mod identities;
+pub mod manifest_records;
 pub mod manifests;
+mod order;
 pub mod refresh_tokens;
 pub mod repositories;
 pub mod roles;
 mod rows;
 pub mod scope_maps;
 pub mod signing_keys;
+pub mod tag_history;
+pub mod tag_records;
 pub mod tags;
 pub mod trusted_issuers;
 pub mod uploads;
 
+pub use attributes::{AttributeChanges, Attributes};
 pub use database::Database;
+pub use order::{Order, Place};
 
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {

@@ -1,8 +1,8 @@
-use sqlx::AnyConnection;
-use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
-use super::MetadataError;
 use super::rows::parsed;
+use super::{AttributeChanges, Attributes, MetadataError};
 use crate::oci::{Digest, RepositoryName};
 
 /// A set of repository names that one index range covers.
@@ -14,38 +14,149 @@ pub enum NameRange {
     Exact(String),
 }
 
-/// The internal id of a repository.
+/// A repository as rows of other tables and decisions refer to it.
+#[derive(Clone, Copy, Debug)]
+pub struct RepositoryKey {
+    pub id: i64,
+    pub attributes: Attributes,
+}
+
+impl RepositoryKey {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        Ok(Self { id: row.try_get("id")?, attributes: Attributes::from_row(row)? })
+    }
+}
+
+/// A repository with all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    pub key: RepositoryKey,
+    pub name: RepositoryName,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub manifest_count: i64,
+    pub tag_count: i64,
+}
+
+impl Repository {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        Ok(Self {
+            key: RepositoryKey::from_row(row)?,
+            name: parsed(row, "name")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            manifest_count: row.try_get("manifest_count")?,
+            tag_count: row.try_get("tag_count")?,
+        })
+    }
+}
+
 pub async fn find(
     connection: &mut AnyConnection,
     name: &RepositoryName,
-) -> Result<Option<i64>, MetadataError> {
-    let id = sqlx::query_scalar("SELECT id FROM repositories WHERE name = $1")
-        .bind(name.as_str())
-        .fetch_optional(connection)
-        .await?;
-    Ok(id)
+) -> Result<Option<RepositoryKey>, MetadataError> {
+    let row = sqlx::query(
+        "SELECT id, delete_enabled, write_enabled, read_enabled, list_enabled
+         FROM repositories WHERE name = $1 AND deleted_at IS NULL",
+    )
+    .bind(name.as_str())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(RepositoryKey::from_row).transpose()
 }
 
-/// The internal id of a repository, which is made if it is missing.
+/// As [`find`], and nobody else changes its tags, manifests or locks until the transaction ends.
+pub async fn hold(
+    connection: &mut AnyConnection,
+    name: &RepositoryName,
+) -> Result<Option<RepositoryKey>, MetadataError> {
+    // An update, as it locks the row in every database.
+    let row = sqlx::query(
+        "UPDATE repositories SET updated_at = updated_at WHERE name = $1 AND deleted_at IS NULL
+         RETURNING id, delete_enabled, write_enabled, read_enabled, list_enabled",
+    )
+    .bind(name.as_str())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(RepositoryKey::from_row).transpose()
+}
+
+/// A repository that is made if it is missing. One that was deleted comes back, with the
+/// attributes that it had.
 pub async fn find_or_create(
     connection: &mut AnyConnection,
     name: &RepositoryName,
     now: i64,
-) -> Result<i64, MetadataError> {
-    if let Some(id) = find(connection, name).await? {
-        return Ok(id);
+) -> Result<RepositoryKey, MetadataError> {
+    if let Some(key) = find(connection, name).await? {
+        return Ok(key);
     }
+    create(connection, name, now).await
+}
+
+/// As [`find_or_create`], and held as by [`hold`].
+pub async fn hold_or_create(
+    connection: &mut AnyConnection,
+    name: &RepositoryName,
+    now: i64,
+) -> Result<RepositoryKey, MetadataError> {
+    if let Some(key) = hold(connection, name).await? {
+        return Ok(key);
+    }
+    create(connection, name, now).await
+}
+
+async fn create(
+    connection: &mut AnyConnection,
+    name: &RepositoryName,
+    now: i64,
+) -> Result<RepositoryKey, MetadataError> {
     // The update lets RETURNING give the row that another connection made meanwhile.
-    let id = sqlx::query_scalar(
+    let row = sqlx::query(
         "INSERT INTO repositories (name, created_at, updated_at) VALUES ($1, $2, $2)
-         ON CONFLICT (name) DO UPDATE SET updated_at = excluded.updated_at
-         RETURNING id",
+         ON CONFLICT (name) DO UPDATE SET updated_at = excluded.updated_at, deleted_at = NULL
+         RETURNING id, delete_enabled, write_enabled, read_enabled, list_enabled",
     )
     .bind(name.as_str())
     .bind(now)
     .fetch_one(connection)
     .await?;
-    Ok(id)
+    RepositoryKey::from_row(&row)
+}
+
+pub async fn get(
+    connection: &mut AnyConnection,
+    name: &RepositoryName,
+) -> Result<Option<Repository>, MetadataError> {
+    let row = sqlx::query("SELECT * FROM repositories WHERE name = $1 AND deleted_at IS NULL")
+        .bind(name.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(Repository::from_row).transpose()
+}
+
+pub async fn set_attributes(
+    connection: &mut AnyConnection,
+    id: i64,
+    changes: AttributeChanges,
+) -> Result<(), MetadataError> {
+    let [delete, write, read, list] = changes.to_sql();
+    sqlx::query(
+        "UPDATE repositories
+         SET delete_enabled = COALESCE($2, delete_enabled),
+             write_enabled = COALESCE($3, write_enabled),
+             read_enabled = COALESCE($4, read_enabled),
+             list_enabled = COALESCE($5, list_enabled)
+         WHERE id = $1",
+    )
+    .bind(id)
+    .bind(delete)
+    .bind(write)
+    .bind(read)
+    .bind(list)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Notes that the content changed, and by how many manifests and tags.
@@ -83,7 +194,8 @@ pub async fn list(
     }
     let sql = format!(
         "SELECT name FROM repositories
-         WHERE name > $1 AND list_enabled = 1 AND ({conditions}) ORDER BY name LIMIT $2"
+         WHERE name > $1 AND list_enabled = 1 AND deleted_at IS NULL AND ({conditions})
+         ORDER BY name LIMIT $2"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql)).bind(last.unwrap_or_default()).bind(limit);
     for value in values {
@@ -94,7 +206,7 @@ pub async fn list(
 }
 
 /// The ranges as SQL over `name`, with values from `$3` on.
-fn conditions(ranges: &[NameRange]) -> (String, Vec<String>) {
+pub(super) fn conditions(ranges: &[NameRange]) -> (String, Vec<String>) {
     let mut values = Vec::new();
     let mut bind = |value: &str| {
         values.push(value.to_owned());
@@ -115,7 +227,7 @@ fn conditions(ranges: &[NameRange]) -> (String, Vec<String>) {
     (conditions.join(" OR "), values)
 }
 
-/// The names of repositories where this blob is visible, at most `limit`.
+/// The names of repositories where this blob is visible and may be read, at most `limit`.
 pub async fn with_blob(
     connection: &mut AnyConnection,
     digest: &Digest,
@@ -124,7 +236,7 @@ pub async fn with_blob(
     let rows = sqlx::query(
         "SELECT r.name FROM blobs b
          JOIN repository_blobs l ON l.blob_id = b.id AND l.deleted_at IS NULL
-         JOIN repositories r ON r.id = l.repository_id
+         JOIN repositories r ON r.id = l.repository_id AND r.read_enabled = 1
          WHERE b.digest = $1 LIMIT $2",
     )
     .bind(digest.as_str())

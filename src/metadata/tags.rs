@@ -1,25 +1,90 @@
-use sqlx::AnyConnection;
-use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 
-use super::MetadataError;
-use super::rows::{parsed, parsed_or_null};
+use super::rows::parsed;
+use super::{AttributeChanges, Attributes, MetadataError};
 use crate::oci::{Digest, Tag};
 
-/// The digest that a tag names.
+/// A tag as decisions refer to it.
+#[derive(Clone, Debug)]
+pub struct TagKey {
+    pub name: Tag,
+    pub manifest_id: i64,
+    /// What it names.
+    pub digest: Digest,
+    pub attributes: Attributes,
+}
+
+impl TagKey {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        Ok(Self {
+            name: parsed(row, "name")?,
+            manifest_id: row.try_get("manifest_id")?,
+            digest: parsed(row, "digest")?,
+            attributes: Attributes::from_row(row)?,
+        })
+    }
+}
+
 pub async fn find(
     connection: &mut AnyConnection,
     repository_id: i64,
     tag: &Tag,
-) -> Result<Option<Digest>, MetadataError> {
+) -> Result<Option<TagKey>, MetadataError> {
     let row = sqlx::query(
-        "SELECT m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id
+        "SELECT t.name, t.manifest_id, m.digest,
+                t.delete_enabled, t.write_enabled, t.read_enabled, t.list_enabled
+         FROM tags t JOIN manifests m ON m.id = t.manifest_id
          WHERE t.repository_id = $1 AND t.name = $2",
     )
     .bind(repository_id)
     .bind(tag.as_str())
     .fetch_optional(connection)
     .await?;
-    row.as_ref().map(|row| parsed(row, "digest")).transpose()
+    row.as_ref().map(TagKey::from_row).transpose()
+}
+
+/// All tags of a manifest.
+pub async fn of_manifest(
+    connection: &mut AnyConnection,
+    manifest_id: i64,
+) -> Result<Vec<TagKey>, MetadataError> {
+    let rows = sqlx::query(
+        "SELECT t.name, t.manifest_id, m.digest,
+                t.delete_enabled, t.write_enabled, t.read_enabled, t.list_enabled
+         FROM tags t JOIN manifests m ON m.id = t.manifest_id
+         WHERE t.manifest_id = $1 ORDER BY t.name",
+    )
+    .bind(manifest_id)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(TagKey::from_row).collect()
+}
+
+pub async fn set_attributes(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    tag: &Tag,
+    changes: AttributeChanges,
+) -> Result<(), MetadataError> {
+    let [delete, write, read, list] = changes.to_sql();
+    sqlx::query(
+        "UPDATE tags
+         SET delete_enabled = COALESCE($3, delete_enabled),
+             write_enabled = COALESCE($4, write_enabled),
+             read_enabled = COALESCE($5, read_enabled),
+             list_enabled = COALESCE($6, list_enabled)
+         WHERE repository_id = $1 AND name = $2",
+    )
+    .bind(repository_id)
+    .bind(tag.as_str())
+    .bind(delete)
+    .bind(write)
+    .bind(read)
+    .bind(list)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Makes a tag name a manifest, whether it was there or not.
@@ -45,30 +110,18 @@ pub async fn set(
     Ok(())
 }
 
-/// Removes a tag; whether it was there.
+/// Removes a tag. [`super::deleted::record_tag`] keeps what is needed to restore it.
 pub async fn delete(
     connection: &mut AnyConnection,
     repository_id: i64,
     tag: &Tag,
-) -> Result<bool, MetadataError> {
-    let done = sqlx::query("DELETE FROM tags WHERE repository_id = $1 AND name = $2")
+) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM tags WHERE repository_id = $1 AND name = $2")
         .bind(repository_id)
         .bind(tag.as_str())
         .execute(connection)
         .await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// Removes all tags of a manifest, and gives their names.
-pub async fn delete_of_manifest(
-    connection: &mut AnyConnection,
-    manifest_id: i64,
-) -> Result<Vec<Tag>, MetadataError> {
-    let rows = sqlx::query("DELETE FROM tags WHERE manifest_id = $1 RETURNING name")
-        .bind(manifest_id)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(|row| parsed(row, "name")).collect()
+    Ok(())
 }
 
 /// Names in ASCII order, at most `limit`, from the first after `last`.
@@ -88,64 +141,4 @@ pub async fn list(
     .fetch_all(connection)
     .await?;
     rows.iter().map(|row| parsed(row, "name")).collect()
-}
-
-/// One move of a tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagMove {
-    /// What it named from then on; nothing if it was deleted.
-    pub digest: Option<Digest>,
-    /// The name of who did it.
-    pub actor: String,
-    pub created_at: i64,
-}
-
-/// Adds a move to a tag's history.
-pub async fn record_move(
-    connection: &mut AnyConnection,
-    repository_id: i64,
-    tag: &Tag,
-    digest: Option<&Digest>,
-    actor: &str,
-    now: i64,
-) -> Result<(), MetadataError> {
-    sqlx::query(
-        "INSERT INTO tag_history (repository_id, name, digest, actor, created_at)
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(repository_id)
-    .bind(tag.as_str())
-    .bind(digest.map(Digest::as_str))
-    .bind(actor)
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The moves of a tag, the newest first, at most `limit`.
-pub async fn history(
-    connection: &mut AnyConnection,
-    repository_id: i64,
-    tag: &Tag,
-    limit: i64,
-) -> Result<Vec<TagMove>, MetadataError> {
-    let rows = sqlx::query(
-        "SELECT digest, actor, created_at FROM tag_history
-         WHERE repository_id = $1 AND name = $2 ORDER BY id DESC LIMIT $3",
-    )
-    .bind(repository_id)
-    .bind(tag.as_str())
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(TagMove {
-                digest: parsed_or_null(row, "digest")?,
-                actor: row.try_get("actor")?,
-                created_at: row.try_get("created_at")?,
-            })
-        })
-        .collect()
 }

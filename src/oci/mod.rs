@@ -11,6 +11,7 @@ mod media_type;
 mod name;
 mod reference;
 mod tag;
+mod tag_pattern;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
@@ -20,6 +21,7 @@ pub use media_type::{MediaType, MediaTypeError};
 pub use name::{RepositoryName, RepositoryNameError};
 pub use reference::{Reference, ReferenceError};
 pub use tag::{Tag, TagError};
+pub use tag_pattern::{TagPattern, TagPatternError};
 
 /// Gives a text type `FromStr`, `Display`, `AsRef<str>` and serde by its text.
 ///

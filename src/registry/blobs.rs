@@ -1,8 +1,9 @@
 //! Blobs as a repository shows them (distribution-spec, "Pulling blobs", "Mounting a blob from
 //! another repository", "Deleting Blobs").
 
-use super::{Registry, RegistryError};
-use crate::metadata::blobs::Blob;
+use super::locks::{check_read, check_write};
+use super::{Item, Registry, RegistryError};
+use crate::metadata::blobs::{Blob, FoundBlob};
 use crate::metadata::{self, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::BlobReader;
@@ -17,9 +18,11 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Blob, RegistryError> {
         let mut connection = self.database.read().await?;
-        metadata::blobs::find(&mut connection, repository, digest)
+        let found = metadata::blobs::find(&mut connection, repository, digest)
             .await?
-            .ok_or_else(|| blob_unknown(repository, digest))
+            .ok_or_else(|| blob_unknown(repository, digest))?;
+        check_read(found.is_readable, || Item::Repository(repository.clone()))?;
+        Ok(found.blob)
     }
 
     /// The bytes of a blob.
@@ -27,7 +30,7 @@ impl Registry {
         Ok(self.store.read(&blob.digest, blob.size).await?)
     }
 
-    /// Makes a blob of one repository visible in another; whether `from` had it.
+    /// Makes a blob of one repository visible in another; whether `from` had it to give.
     pub async fn mount_blob(
         &self,
         repository: &RepositoryName,
@@ -36,12 +39,13 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let now = now();
         let mut transaction = self.database.begin().await?;
-        let Some(blob) = metadata::blobs::find(&mut transaction, from, digest).await? else {
+        let found = metadata::blobs::find(&mut transaction, from, digest).await?;
+        let Some(FoundBlob { blob, .. }) = found.filter(|found| found.is_readable) else {
             return Ok(false);
         };
-        let repository_id =
-            metadata::repositories::find_or_create(&mut transaction, repository, now).await?;
-        metadata::blobs::link(&mut transaction, repository_id, blob.id, now).await?;
+        let key = metadata::repositories::find_or_create(&mut transaction, repository, now).await?;
+        check_write(&key.attributes, || Item::Repository(repository.clone()))?;
+        metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -63,17 +67,18 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let mut transaction = self.database.begin().await?;
         let unknown = || blob_unknown(repository, digest);
-        let repository_id = metadata::repositories::find(&mut transaction, repository)
+        let key = metadata::repositories::find(&mut transaction, repository)
             .await?
             .ok_or_else(unknown)?;
-        let blob = metadata::blobs::find(&mut transaction, repository, digest)
+        check_write(&key.attributes, || Item::Repository(repository.clone()))?;
+        let FoundBlob { blob, .. } = metadata::blobs::find(&mut transaction, repository, digest)
             .await?
             .ok_or_else(unknown)?;
-        let user = metadata::blobs::user(&mut transaction, repository_id, blob.id).await?;
+        let user = metadata::blobs::user(&mut transaction, key.id, blob.id).await?;
         if let Some(manifest) = user {
             return Err(RegistryError::BlobInUse { digest: digest.clone(), manifest });
         }
-        metadata::blobs::unlink(&mut transaction, repository_id, blob.id, now()).await?;
+        metadata::blobs::unlink(&mut transaction, key.id, blob.id, now()).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -1,5 +1,6 @@
+use super::Disallowed;
 use crate::metadata::MetadataError;
-use crate::oci::{Digest, ManifestError, Reference, RepositoryName};
+use crate::oci::{Digest, ManifestError, Reference, RepositoryName, Tag};
 use crate::storage::StorageError;
 
 /// Why the registry did not do what it was asked.
@@ -37,6 +38,14 @@ pub enum RegistryError {
     BlobInUse { digest: Digest, manifest: Digest },
     #[error("manifest {digest} is part of index {index}: delete the index first")]
     ManifestInUse { digest: Digest, index: Digest },
+    #[error("{0:?} is not there, so the page after it is not known: begin with the first page")]
+    PlaceUnknown(String),
+    #[error("the manifest refers to {0}, which is deleted: restore that first")]
+    SubjectDeleted(Digest),
+    #[error("tag {tag} names {digest} now: restore with force to take it from there")]
+    TagExists { tag: Tag, digest: Digest },
+    #[error(transparent)]
+    Disallowed(#[from] Disallowed),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]

@@ -4,11 +4,14 @@
 use bytes::Bytes;
 use sqlx::AnyConnection;
 
+use super::held::Held;
+use super::locks::{check_delete, check_read, check_write};
 use super::paging::PageSize;
 use super::platform::ImagePlatform;
-use super::{Page, Registry, RegistryError};
+use super::{Item, Page, Registry, RegistryError};
+use crate::metadata;
 use crate::metadata::manifests::{NewManifest, NewReference, StoredManifest};
-use crate::metadata::{self, now};
+use crate::metadata::repositories::RepositoryKey;
 use crate::oci::{
     Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType, Reference, ReferenceRole,
     RepositoryName, Tag,
@@ -47,8 +50,15 @@ impl Registry {
                 metadata::manifests::find_by_tag(&mut connection, repository, tag).await?
             }
         };
-        if let Some(manifest) = found {
-            return Ok(manifest);
+        if let Some(found) = found {
+            check_read(found.repository_is_readable, || Item::Repository(repository.clone()))?;
+            if let Reference::Tag(tag) = reference {
+                check_read(found.tag_is_readable, || Item::Tag(repository.clone(), tag.clone()))?;
+            }
+            check_read(found.manifest_is_readable, || {
+                Item::Manifest(repository.clone(), found.manifest.digest.clone())
+            })?;
+            return Ok(found.manifest);
         }
         find_repository(&mut connection, repository).await?;
         Err(manifest_unknown(repository, reference))
@@ -63,12 +73,11 @@ impl Registry {
         let manifest = Manifest::parse(push.content_type, &push.content)?;
         let digest = check_digest(push.reference, &push.content)?;
         let platform = self.image_platform(push.repository, &manifest).await?;
-        let now = now();
         let mut transaction = self.database.begin().await?;
-        let repository_id =
-            metadata::repositories::find_or_create(&mut transaction, push.repository, now).await?;
+        let held = Held::find_or_create(&mut transaction, push.repository, push.actor).await?;
+        held.check_write()?;
         let (manifest_id, is_new) = self
-            .store_manifest(&mut transaction, repository_id, &digest, &manifest, &push, &platform)
+            .store_manifest(&mut transaction, &held, &digest, &manifest, &push, &platform)
             .await?;
         let named = match push.reference {
             Reference::Tag(tag) => Some(tag),
@@ -76,23 +85,10 @@ impl Registry {
         };
         let mut new_tags = 0;
         for tag in named.into_iter().chain(push.tags) {
-            let before = metadata::tags::find(&mut transaction, repository_id, tag).await?;
-            metadata::tags::set(&mut transaction, repository_id, tag, manifest_id, now).await?;
-            new_tags += i64::from(before.is_none());
-            if before.as_ref() != Some(&digest) {
-                let (to, actor) = (Some(&digest), push.actor);
-                metadata::tags::record_move(&mut transaction, repository_id, tag, to, actor, now)
-                    .await?;
-            }
+            let is_new = self.set_tag(&mut transaction, &held, tag, manifest_id, &digest).await?;
+            new_tags += i64::from(is_new);
         }
-        metadata::repositories::touch(
-            &mut transaction,
-            repository_id,
-            i64::from(is_new),
-            new_tags,
-            now,
-        )
-        .await?;
+        held.touch(&mut transaction, i64::from(is_new), new_tags).await?;
         transaction.commit().await?;
         Ok(PushedManifest { digest, subject: manifest.subject.map(|subject| subject.digest) })
     }
@@ -101,17 +97,18 @@ impl Registry {
     async fn store_manifest(
         &self,
         connection: &mut AnyConnection,
-        repository_id: i64,
+        held: &Held<'_>,
         digest: &Digest,
         manifest: &Manifest,
         push: &PushManifest<'_>,
         platform: &ImagePlatform,
     ) -> Result<(i64, bool), RegistryError> {
-        let now = now();
+        let (repository_id, now) = (held.id(), held.now);
         let key = metadata::manifests::find_key(connection, repository_id, digest).await?;
         if let Some(key) = &key
-            && !key.is_deleted
+            && !key.is_deleted()
         {
+            check_write(&key.attributes, || held.manifest(digest))?;
             metadata::manifests::revive(connection, key.id, now).await?;
             return Ok((key.id, false));
         }
@@ -188,27 +185,27 @@ impl Registry {
         digest: &Digest,
         actor: &str,
     ) -> Result<(), RegistryError> {
-        let now = now();
         let mut transaction = self.database.begin().await?;
-        let repository_id = find_repository(&mut transaction, repository).await?;
-        let key = metadata::manifests::find_key(&mut transaction, repository_id, digest)
+        let held = Held::find(&mut transaction, repository, actor).await?;
+        held.check_write()?;
+        let key = metadata::manifests::find_key(&mut transaction, held.id(), digest)
             .await?
-            .filter(|key| !key.is_deleted)
+            .filter(|key| !key.is_deleted())
             .ok_or_else(|| manifest_unknown(repository, &Reference::Digest(digest.clone())))?;
+        check_delete(&key.attributes, || held.manifest(digest))?;
         if !self.settings.sparse_indexes
             && let Some(index) =
-                metadata::manifests::parent(&mut transaction, repository_id, digest).await?
+                metadata::manifests::parent(&mut transaction, held.id(), digest).await?
         {
             return Err(RegistryError::ManifestInUse { digest: digest.clone(), index });
         }
-        let tags = metadata::tags::delete_of_manifest(&mut transaction, key.id).await?;
+        let tags = metadata::tags::of_manifest(&mut transaction, key.id).await?;
         for tag in &tags {
-            metadata::tags::record_move(&mut transaction, repository_id, tag, None, actor, now)
-                .await?;
+            self.remove_tag(&mut transaction, &held, tag).await?;
         }
-        metadata::manifests::delete(&mut transaction, key.id, now).await?;
+        metadata::manifests::delete(&mut transaction, key.id, held.now).await?;
         let tags = i64::try_from(tags.len()).unwrap_or(i64::MAX);
-        metadata::repositories::touch(&mut transaction, repository_id, -1, -tags, now).await?;
+        held.touch(&mut transaction, -1, -tags).await?;
         transaction.commit().await?;
         Ok(())
     }
@@ -252,11 +249,11 @@ fn check_digest(reference: &Reference, content: &[u8]) -> Result<Digest, Registr
     }
 }
 
-/// The internal id of a repository that must be there.
+/// A repository that must be there.
 pub(super) async fn find_repository(
     connection: &mut AnyConnection,
     name: &RepositoryName,
-) -> Result<i64, RegistryError> {
+) -> Result<RepositoryKey, RegistryError> {
     metadata::repositories::find(connection, name)
         .await?
         .ok_or_else(|| RegistryError::RepositoryUnknown(name.clone()))

@@ -8,10 +8,15 @@
 //! invisible first and are removed second. A crash in between leaves garbage, never a row without
 //! its bytes.
 
+mod attributes;
 mod blobs;
 mod catalog;
+mod deletion;
 mod error;
+mod held;
 mod ingest;
+mod listing;
+mod locks;
 mod manifests;
 mod paging;
 mod platform;
@@ -20,14 +25,17 @@ mod uploads;
 
 use std::sync::Arc;
 
+pub use deletion::RestoreManifest;
 pub use error::RegistryError;
 pub use ingest::{Incoming, IncomingError};
+pub use listing::{ManifestDetails, Paging, TaggedManifest};
+pub use locks::{Disallowed, Item};
 pub use manifests::{PushManifest, PushedManifest};
 pub use paging::Page;
 pub use uploads::ChunkRange;
 
 use crate::metadata::Database;
-use crate::settings::RegistrySettings;
+use crate::settings::{PolicySettings, RegistrySettings, Settings};
 use crate::storage::DiskStore;
 
 /// The registry. Cheap to clone.
@@ -36,10 +44,16 @@ pub struct Registry {
     database: Database,
     store: DiskStore,
     settings: Arc<RegistrySettings>,
+    policies: Arc<[PolicySettings]>,
 }
 
 impl Registry {
-    pub fn new(database: Database, store: DiskStore, settings: RegistrySettings) -> Self {
-        Self { database, store, settings: Arc::new(settings) }
+    pub fn new(database: Database, store: DiskStore, settings: &Settings) -> Self {
+        Self {
+            database,
+            store,
+            settings: Arc::new(settings.registry.clone()),
+            policies: settings.policy.as_slice().into(),
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Registry {
         let mut connection = self.database.read().await?;
         let blob = metadata::blobs::find(&mut connection, repository, &config.digest).await?;
         drop(connection);
-        let Some(blob) = blob.filter(|blob| blob.size <= MAX_CONFIG) else {
+        let Some(blob) = blob.map(|found| found.blob).filter(|blob| blob.size <= MAX_CONFIG) else {
             return Ok(ImagePlatform::default());
         };
         let bytes = self.read_blob(&blob).await?.read_all().await?;

@@ -1,9 +1,10 @@
 //! Tags: names that move (distribution-spec, "Listing Tags", "Deleting tags").
 
+use super::held::Held;
 use super::manifests::{find_repository, manifest_unknown};
 use super::paging::PageSize;
 use super::{Page, Registry, RegistryError};
-use crate::metadata::{self, now};
+use crate::metadata;
 use crate::oci::{Reference, RepositoryName, Tag};
 
 impl Registry {
@@ -16,8 +17,8 @@ impl Registry {
     ) -> Result<Page<Tag>, RegistryError> {
         let size = PageSize::asked(n);
         let mut connection = self.database.read().await?;
-        let repository_id = find_repository(&mut connection, repository).await?;
-        let tags = metadata::tags::list(&mut connection, repository_id, last, size.rows()).await?;
+        let key = find_repository(&mut connection, repository).await?;
+        let tags = metadata::tags::list(&mut connection, key.id, last, size.rows()).await?;
         Ok(size.page(tags))
     }
 
@@ -28,14 +29,14 @@ impl Registry {
         tag: &Tag,
         actor: &str,
     ) -> Result<(), RegistryError> {
-        let now = now();
         let mut transaction = self.database.begin().await?;
-        let repository_id = find_repository(&mut transaction, repository).await?;
-        if !metadata::tags::delete(&mut transaction, repository_id, tag).await? {
-            return Err(manifest_unknown(repository, &Reference::Tag(tag.clone())));
-        }
-        metadata::tags::record_move(&mut transaction, repository_id, tag, None, actor, now).await?;
-        metadata::repositories::touch(&mut transaction, repository_id, 0, -1, now).await?;
+        let held = Held::find(&mut transaction, repository, actor).await?;
+        held.check_write()?;
+        let key = metadata::tags::find(&mut transaction, held.id(), tag)
+            .await?
+            .ok_or_else(|| manifest_unknown(repository, &Reference::Tag(tag.clone())))?;
+        self.remove_tag(&mut transaction, &held, &key).await?;
+        held.touch(&mut transaction, 0, -1).await?;
         transaction.commit().await?;
         Ok(())
     }

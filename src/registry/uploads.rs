@@ -6,7 +6,8 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::ingest::{Incoming, Ingested, ingest};
-use super::{Registry, RegistryError};
+use super::locks::check_write;
+use super::{Item, Registry, RegistryError};
 use crate::metadata::uploads::Upload;
 use crate::metadata::{self, Database, now};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
@@ -92,6 +93,9 @@ impl Registry {
         let now = now();
         let expires_at = after(now, self.upload_expiry());
         let mut transaction = self.database.begin().await?;
+        if let Some(key) = metadata::repositories::find(&mut transaction, repository).await? {
+            check_write(&key.attributes, || Item::Repository(repository.clone()))?;
+        }
         metadata::uploads::insert(&mut transaction, &upload, actor, now, expires_at).await?;
         transaction.commit().await?;
         Ok(upload)
@@ -350,10 +354,10 @@ impl Registry {
         self.store.finish_upload(id, digest).await?;
         let now = now();
         let mut transaction = self.database.begin().await?;
-        let repository_id =
-            metadata::repositories::find_or_create(&mut transaction, repository, now).await?;
+        let key = metadata::repositories::find_or_create(&mut transaction, repository, now).await?;
+        check_write(&key.attributes, || Item::Repository(repository.clone()))?;
         let blob_id = metadata::blobs::insert(&mut transaction, digest, size, now).await?;
-        metadata::blobs::link(&mut transaction, repository_id, blob_id, now).await?;
+        metadata::blobs::link(&mut transaction, key.id, blob_id, now).await?;
         if let Some(lease) = lease
             && !metadata::uploads::delete_leased(&mut transaction, id, lease.token).await?
         {

@@ -11,6 +11,7 @@ mod error;
 mod fields;
 mod known;
 mod log;
+mod policy;
 mod registry;
 mod server;
 mod sources;
@@ -22,6 +23,7 @@ pub use auth::AuthSettings;
 pub use database::{DatabaseSettings, DatabaseUrl};
 pub use error::SettingsError;
 pub use log::{LogFormat, LogSettings};
+pub use policy::PolicySettings;
 pub use registry::RegistrySettings;
 pub use server::ServerSettings;
 pub use sources::{Flag, Sources};
@@ -31,6 +33,7 @@ pub use storage::StorageSettings;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    pub policy: Vec<PolicySettings>,
     pub server: ServerSettings,
     pub log: LogSettings,
     pub database: DatabaseSettings,
@@ -76,10 +79,12 @@ mod tests {
         let mut section = String::new();
         let mut mentioned = Vec::new();
         for line in DEFAULTS.lines() {
-            if let Some(name) = line.strip_prefix('[') {
+            let line = line.trim_start_matches(['#', ' ']);
+            if let Some(list) = line.strip_prefix("[[") {
+                mentioned.push(list.trim_end_matches(']').to_owned());
+            } else if let Some(name) = line.strip_prefix('[') {
                 section = name.trim_end_matches(']').to_owned();
             }
-            let line = line.trim_start_matches(['#', ' ']);
             if let Some((key, _)) = line.split_once(" = ") {
                 mentioned.push(format!("{section}.{key}"));
             }
@@ -94,13 +99,16 @@ mod tests {
         let uncommented: String = DEFAULTS
             .lines()
             .map(|line| match line.strip_prefix("# ") {
-                Some(example) if example.contains(" = ") => format!("{example}\n"),
+                Some(example) if example.contains(" = ") || example.starts_with("[[") => {
+                    format!("{example}\n")
+                }
                 _ => format!("{line}\n"),
             })
             .collect();
         let settings: Settings = toml::from_str(&uncommented).unwrap();
         settings.check().unwrap();
         assert!(settings.server.tls_cert.is_some());
+        assert!(settings.policy.iter().any(|policy| policy.immutable));
     }
 
     #[test]

@@ -52,8 +52,7 @@ impl Registry {
         let auth = Auth::open(database.clone(), &settings.auth).await.unwrap();
         auth.bootstrap(Some(PASSWORD.into())).await.unwrap().unwrap();
         let store = DiskStore::open(folder.path().join("blobs")).await.unwrap();
-        let content =
-            orlop::registry::Registry::new(database.clone(), store, settings.registry.clone());
+        let content = orlop::registry::Registry::new(database.clone(), store, &settings);
         let app = App { registry: content, auth: auth.clone(), settings: Arc::new(settings) };
         let router = orlop::http::router(app);
         Self { auth, router, database, folder }

@@ -34,6 +34,9 @@ impl Who {
             Need::InRegistry(RegistryAction::CatalogRead) => {
                 !self.is_signed_in || actions.is_some_and(|a| a.contains(Action::MetadataRead))
             }
+            Need::EitherInRepository(one, other) => [one, other]
+                .into_iter()
+                .any(|action| self.may(Need::InRepository(action), repository)),
             Need::InRepository(action) if repository == PUBLIC => {
                 !self.is_signed_in && Role::AcrPull.actions().contains(action)
             }
@@ -79,6 +82,22 @@ fn paths(kind: RouteKind, repository: &str) -> Vec<String> {
             vec![format!("/v2/{repository}/blobs/uploads/{}", uuid::Uuid::nil())]
         }
         RouteKind::Referrers => vec![format!("/v2/{repository}/referrers/{image}")],
+        RouteKind::AcrCatalog => vec!["/acr/v1/_catalog".into()],
+        RouteKind::AcrRepository => vec![format!("/acr/v1/{repository}")],
+        RouteKind::AcrTags => vec![format!("/acr/v1/{repository}/_tags")],
+        RouteKind::AcrTag => {
+            ["1.0", "absent"].map(|tag| format!("/acr/v1/{repository}/_tags/{tag}")).into()
+        }
+        RouteKind::AcrManifests => vec![format!("/acr/v1/{repository}/_manifests")],
+        RouteKind::AcrManifest => [image, absent]
+            .map(|digest| format!("/acr/v1/{repository}/_manifests/{digest}"))
+            .into(),
+        RouteKind::DeletedCatalog => vec!["/acr/v1/_deleted/_catalog".into()],
+        RouteKind::DeletedTags => vec![format!("/acr/v1/_deleted/{repository}/_tags")],
+        RouteKind::DeletedManifests => vec![format!("/acr/v1/_deleted/{repository}/_manifests")],
+        RouteKind::DeletedManifest => [image, absent]
+            .map(|digest| format!("/acr/v1/_deleted/{repository}/_manifests/{digest}"))
+            .into(),
     }
 }
 
@@ -162,9 +181,14 @@ async fn each_route_serves_whom_the_table_says_and_tells_others_nothing() {
 
 /// Asks everything, and answers the refusals.
 async fn walk(registry: &Registry, who: &Who) -> Vec<(String, StatusCode, HeaderMap, Value)> {
-    let refusal = if who.is_signed_in { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
     let mut refused = Vec::new();
     for (method, kind, need) in NEEDS {
+        // Azure's clients take 401 for every missing right.
+        let refusal = if who.is_signed_in && !kind.is_acr() {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::UNAUTHORIZED
+        };
         for repository in REPOSITORIES {
             for path in paths(*kind, repository) {
                 let case = format!("{method} {path} as {:?}", who.role);

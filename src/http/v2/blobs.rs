@@ -5,9 +5,10 @@ use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, StatusCode, header};
 use std::ops::Range;
 
-use super::{Asked, DOCKER_CONTENT_DIGEST, ascii, etag, is_cached};
+use super::{DOCKER_CONTENT_DIGEST, etag, is_cached};
 use crate::http::Error;
 use crate::http::byte_range::Ranges;
+use crate::http::dispatch::{Asked, ascii};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::{BlobReader, StorageError};
 

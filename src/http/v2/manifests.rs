@@ -4,8 +4,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{Asked, DOCKER_CONTENT_DIGEST, ascii, etag, is_cached};
+use super::{DOCKER_CONTENT_DIGEST, etag, is_cached};
 use crate::http::Error;
+use crate::http::dispatch::{Asked, ascii};
 use crate::oci::{MediaType, Reference, RepositoryName, Tag};
 use crate::registry::{Incoming, PushManifest, RegistryError};
 

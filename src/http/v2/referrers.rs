@@ -2,8 +2,8 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::json;
 
-use super::{Asked, ascii};
 use crate::http::Error;
+use crate::http::dispatch::{Asked, ascii};
 use crate::http::query::next_page;
 use crate::oci::{Digest, MediaType, RepositoryName};
 

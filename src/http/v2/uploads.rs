@@ -2,10 +2,11 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use uuid::Uuid;
 
-use super::{Asked, DOCKER_CONTENT_DIGEST, ascii, blob_location};
+use super::{DOCKER_CONTENT_DIGEST, blob_location};
 use crate::auth::Action;
 use crate::http::byte_range::parse_chunk;
 use crate::http::challenge::repository_scope;
+use crate::http::dispatch::{Asked, ascii};
 use crate::http::{Error, upload_range};
 use crate::metadata::uploads::Upload;
 use crate::oci::{Algorithm, Digest, RepositoryName};
