@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::federation::trusted_url;
 use super::secret::{self, SecretKind};
+use super::sign_in::SignIn;
 use super::{Auth, AuthError, Caller};
 use crate::metadata::authorization_requests::{self, AuthorizationRequest};
 use crate::metadata::refresh_tokens::{self, RefreshTokenKind};
@@ -138,7 +139,7 @@ impl Auth {
     /// [`AuthError::WrongCredentials`] if it is over.
     pub async fn caller_of_session(&self, session: &str) -> Result<Caller, AuthError> {
         let sign_in = self.sign_in_again(session, RefreshTokenKind::Session).await?;
-        Ok(Caller::with_credential(sign_in))
+        Ok(Caller::with_credential(SignIn { in_person: true, ..sign_in }))
     }
 
     /// # Errors

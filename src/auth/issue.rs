@@ -7,8 +7,7 @@ use super::{Access, Auth, AuthError, KEYS_KEPT_FOR, Password, Rights, Scope, Sub
 use crate::metadata::now;
 use crate::metadata::refresh_tokens::{self, RefreshToken, RefreshTokenKind};
 
-/// What somebody asks a token with.
-#[derive(Debug)]
+/// What somebody asks a token with. It never shows in logs.
 pub enum Credentials {
     Anonymous,
     Password(Password),
