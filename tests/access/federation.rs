@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use orlop::auth::{Action, AuthError};
 use serde_json::{Value, json};
@@ -395,9 +395,20 @@ async fn a_person_signs_in_with_a_browser() {
     assert!(location.contains("code_challenge_method=S256"), "{location}");
     let callback = browser.sign_in_at_provider(location, &json!({"sub": "alice"})).await;
 
-    // In another browser the link does nothing, and is not used up.
-    let answer = Browser::new(&registry).ask(Method::GET, &callback, None).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    // In another browser the link does nothing, and is not used up. Not even if that one left too.
+    let mut another = Browser::new(&registry);
+    for _ in 0..2 {
+        let answer = another.ask(Method::GET, &callback, None).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        another.ask(Method::GET, "/oauth2/sign-in?issuer=ci", None).await;
+    }
+    // What it carries is no access token.
+    let pending = browser.cookies[0].strip_prefix("orlop_sign_in=").unwrap();
+    for service in [SERVICE, "orlop browser sign-in"] {
+        let value = HeaderValue::from_str(&format!("Bearer {pending}")).unwrap();
+        let remote = crate::harness::REMOTE;
+        assert!(registry.auth.authenticate(Some(&value), remote, service).await.is_err());
+    }
 
     let answer = browser.ask(Method::GET, &callback, None).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
