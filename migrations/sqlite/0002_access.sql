@@ -142,17 +142,6 @@ CREATE INDEX refresh_tokens_by_credential ON refresh_tokens (credential_id);
 CREATE INDEX refresh_tokens_by_sign_in ON refresh_tokens (sign_in_id);
 CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
--- A browser that was sent to an issuer and is expected back (RFC 7636).
-CREATE TABLE authorization_requests (
-    state          TEXT PRIMARY KEY,
-    issuer_id      INTEGER NOT NULL REFERENCES trusted_issuers (id) ON DELETE CASCADE,
-    nonce          TEXT NOT NULL,
-    code_verifier  TEXT NOT NULL,
-    redirect_uri   TEXT NOT NULL,
-    return_to      TEXT NOT NULL,
-    expires_at     INTEGER NOT NULL
-) WITHOUT ROWID;
-
 -- Every change to the above: who, what, when, from where.
 CREATE TABLE audit_events (
     id          INTEGER PRIMARY KEY,

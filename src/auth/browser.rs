@@ -3,24 +3,43 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::federation::trusted_url;
+use super::federation::{ProviderError, trusted_url};
 use super::secret::{self, SecretKind};
-use super::{Auth, AuthError, Caller};
-use crate::metadata::authorization_requests::{self, AuthorizationRequest};
+use super::sign_in::SignIn;
+use super::token::{self, CLOCK_SKEW};
+use super::{Auth, AuthError, Caller, KEYS_KEPT_FOR};
 use crate::metadata::refresh_tokens::{self, RefreshTokenKind};
 use crate::metadata::{now, trusted_issuers};
 
-/// Microseconds that somebody may take to sign in at the issuer.
-const TIME_TO_SIGN_IN: i64 = 10 * 60 * 1_000_000;
+/// Seconds that somebody may take to sign in at the issuer.
+pub const TIME_TO_SIGN_IN: u32 = 600;
+/// What no access token is for.
+const AUDIENCE: &str = "orlop browser sign-in";
 
 /// Where a browser goes to sign in.
 pub struct Departure {
     pub location: String,
     /// To be kept in a cookie: only the browser that left may come back.
-    pub state: String,
+    pub pending: String,
+}
+
+/// A browser that was sent to an issuer. It carries this itself, signed, so that strangers who
+/// begin to sign in leave nothing behind here.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    iss: String,
+    aud: String,
+    sub: String,
+    exp: i64,
+    nbf: i64,
+    state: String,
+    nonce: String,
+    code_verifier: String,
+    redirect_uri: String,
+    return_to: String,
 }
 
 /// A browser that came back.
@@ -60,14 +79,18 @@ impl Auth {
         let document = self.0.providers.document(&issuer.url).await.map_err(away)?;
         let endpoint =
             document.authorization_endpoint.as_deref().ok_or(AuthError::NoBrowserSignIn)?;
-        let request = AuthorizationRequest {
+        let now = now() / 1_000_000;
+        let request = Pending {
+            iss: token::ISSUER.into(),
+            aud: AUDIENCE.into(),
+            sub: issuer.name.clone(),
+            exp: now + i64::from(TIME_TO_SIGN_IN),
+            nbf: now - CLOCK_SKEW,
             state: secret::nonce(),
-            issuer_id: issuer.id,
             nonce: secret::nonce(),
             code_verifier: secret::nonce(),
             redirect_uri: redirect_uri.into(),
             return_to: return_to.into(),
-            expires_at: now() + TIME_TO_SIGN_IN,
         };
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&request.code_verifier));
         let mut location = trusted_url(endpoint).map_err(away)?;
@@ -81,28 +104,31 @@ impl Auth {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
-        let mut transaction = self.0.database.begin().await?;
-        authorization_requests::insert(&mut transaction, &request).await?;
-        transaction.commit().await?;
-        Ok(Departure { location: location.into(), state: request.state })
+        let pending = token::sign(&request, &*self.keys(KEYS_KEPT_FOR).await?)?;
+        Ok(Departure { location: location.into(), pending })
     }
 
     /// Exchanges the code that a browser brings back, and signs it in.
     ///
     /// # Errors
-    /// [`AuthError::SignInLost`] if no browser left with this state, or [`AuthError`] as for any
-    /// ID token.
+    /// [`AuthError::SignInLost`] if this browser did not leave with this state, or [`AuthError`] as
+    /// for any ID token.
     pub async fn finish_browser_sign_in(
         &self,
+        pending: &str,
         state: &str,
         code: &str,
     ) -> Result<Arrival, AuthError> {
-        let mut transaction = self.0.database.begin().await?;
-        let request = authorization_requests::take(&mut transaction, state).await?;
-        transaction.commit().await?;
-        let request = request.ok_or(AuthError::SignInLost)?;
+        let lost = |_| AuthError::SignInLost;
+        let kid = token::kid(pending).map_err(lost)?;
+        let keys = self.keys_with(&kid).await?;
+        let request: Pending = token::verify(pending, &kid, &keys, AUDIENCE).map_err(lost)?;
+        // Somebody else's link must not sign this browser in as somebody else.
+        if request.state != state {
+            return Err(AuthError::SignInLost);
+        }
         let mut connection = self.0.database.read().await?;
-        let issuer = trusted_issuers::by_id(&mut connection, request.issuer_id).await?;
+        let issuer = trusted_issuers::by_name(&mut connection, &request.sub).await?;
         drop(connection);
         let issuer = issuer.ok_or(AuthError::SignInLost)?;
         let client_id = issuer.client_id.as_deref().ok_or(AuthError::SignInLost)?;
@@ -119,8 +145,14 @@ impl Auth {
         if let Some(secret) = &issuer.client_secret {
             form.push(("client_secret", secret));
         }
-        let answer: TokenAnswer =
-            self.0.providers.post_form(endpoint, &form).await.map_err(away)?;
+        let answer = self.0.providers.post_form(endpoint, &form).await;
+        let answer: TokenAnswer = answer.map_err(|cause| match cause {
+            ProviderError::Status(400..=499) => {
+                tracing::warn!(issuer = issuer.name, %cause, "the issuer did not take the code");
+                AuthError::SignInLost
+            }
+            cause => away(cause),
+        })?;
         let claims = self.verify_id_token(&answer.id_token, &issuer, client_id).await?;
         if claims["nonce"].as_str() != Some(&request.nonce) {
             return Err(AuthError::InvalidToken("the ID token was made for another sign-in"));
@@ -138,7 +170,7 @@ impl Auth {
     /// [`AuthError::WrongCredentials`] if it is over.
     pub async fn caller_of_session(&self, session: &str) -> Result<Caller, AuthError> {
         let sign_in = self.sign_in_again(session, RefreshTokenKind::Session).await?;
-        Ok(Caller::with_credential(sign_in))
+        Ok(Caller::with_credential(SignIn { in_person: true, ..sign_in }))
     }
 
     /// # Errors
@@ -155,7 +187,7 @@ impl Auth {
 fn is_local_path(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
-        && path.len() <= 2048
+        && path.len() <= 1024
         && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
 }
 

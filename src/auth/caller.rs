@@ -35,7 +35,7 @@ struct Inner {
     covers: Rights,
     /// What the identity may do at this moment, where that was looked up beside the token.
     current: Option<Rights>,
-    showed_password: bool,
+    in_person: bool,
 }
 
 impl Caller {
@@ -45,14 +45,14 @@ impl Caller {
 
     /// Who showed an access token, which covers what it was issued for.
     pub(super) fn with_token(subject: Subject, covers: Rights) -> Self {
-        Self(Arc::new(Inner { subject, covers, current: None, showed_password: false }))
+        Self(Arc::new(Inner { subject, covers, current: None, in_person: false }))
     }
 
     /// Who showed the credential itself, which covers all the identity may do by it.
     pub(super) fn with_credential(sign_in: SignIn) -> Self {
         let subject = sign_in.subject();
-        let SignIn { rights, showed_password, .. } = sign_in;
-        Self(Arc::new(Inner { subject, covers: rights, current: None, showed_password }))
+        let SignIn { rights, in_person, .. } = sign_in;
+        Self(Arc::new(Inner { subject, covers: rights, current: None, in_person }))
     }
 
     /// The same caller, held to what its identity may do at this moment.
@@ -61,7 +61,7 @@ impl Caller {
             subject: self.0.subject.clone(),
             covers: self.0.covers.clone(),
             current: Some(current),
-            showed_password: self.0.showed_password,
+            in_person: self.0.in_person,
         }))
     }
 
@@ -78,9 +78,10 @@ impl Caller {
         &self.0.subject
     }
 
-    /// Whether this very request came with the identity's password.
-    pub fn showed_password(&self) -> bool {
-        self.0.showed_password
+    /// Whether this request came with the identity's password or a browser's session, and not with a
+    /// token, which must not make others or change the password.
+    pub fn in_person(&self) -> bool {
+        self.0.in_person
     }
 
     /// Whether this request's credential covers the action.

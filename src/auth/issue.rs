@@ -2,13 +2,12 @@ use std::net::IpAddr;
 
 use super::secret::{self, SecretKind};
 use super::sign_in::{Basis, SignIn};
-use super::token::Claims;
+use super::token::{self, Claims};
 use super::{Access, Auth, AuthError, KEYS_KEPT_FOR, Password, Rights, Scope, Subject};
 use crate::metadata::now;
 use crate::metadata::refresh_tokens::{self, RefreshToken, RefreshTokenKind};
 
-/// What somebody asks a token with.
-#[derive(Debug)]
+/// What somebody asks a token with. It never shows in logs.
 pub enum Credentials {
     Anonymous,
     Password(Password),
@@ -106,7 +105,7 @@ impl Auth {
         let expires_in = self.0.access_token_seconds;
         let claims = Claims::new(subject, &request.service, access, expires_in);
         Ok(IssuedToken {
-            access_token: claims.sign(&*self.keys(KEYS_KEPT_FOR).await?)?,
+            access_token: token::sign(&claims, &*self.keys(KEYS_KEPT_FOR).await?)?,
             expires_in,
             issued_at: claims.iat * 1_000_000,
             refresh_token: None,

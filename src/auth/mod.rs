@@ -38,7 +38,7 @@ use sha2::{Digest as _, Sha256};
 pub use action::{Action, ActionError, ActionSet, RegistryAction};
 pub use basic::Password;
 pub use bootstrap::FirstAdmin;
-pub use browser::{Arrival, Departure};
+pub use browser::{Arrival, Departure, TIME_TO_SIGN_IN};
 pub use caller::{ANONYMOUS, Caller, Subject};
 pub use error::AuthError;
 pub use issue::{Credentials, IssuedToken, TokenRequest};
@@ -193,6 +193,15 @@ impl Auth {
         if keys.is_older_than(age) { self.load_keys().await } else { Ok(keys) }
     }
 
+    /// The signing keys, looked up again if there is none of this name.
+    async fn keys_with(&self, kid: &str) -> Result<Arc<Keys>, AuthError> {
+        let keys = self.keys(KEYS_KEPT_FOR).await?;
+        if keys.get(kid).is_some() {
+            return Ok(keys);
+        }
+        self.keys(KEYS_ASKED_FOR_AGAIN_AFTER).await
+    }
+
     async fn load_keys(&self) -> Result<Arc<Keys>, AuthError> {
         let keys = Arc::new(Keys::load(&self.0.database).await?);
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
@@ -224,11 +233,7 @@ impl Auth {
             return Ok(verified.caller);
         }
         let kid = token::kid(token)?;
-        let mut keys = self.keys(KEYS_KEPT_FOR).await?;
-        if keys.get(&kid).is_none() {
-            keys = self.keys(KEYS_ASKED_FOR_AGAIN_AFTER).await?;
-        }
-        let claims = token::verify(token, &kid, &keys, service)?;
+        let claims: Claims = token::verify(token, &kid, &*self.keys_with(&kid).await?, service)?;
         let caller = Caller::with_token(claims.subject(), Access::rights(&claims.access));
         let verified = Verified { caller: caller.clone(), service: service.into() };
         self.0.verified.insert(hash, verified, good_until(&claims));

@@ -25,8 +25,8 @@ pub struct SignIn {
     pub rights: Rights,
     /// When what was shown ends, if the credential itself does not end before.
     pub expires_at: Option<i64>,
-    /// Whether the identity's password itself was shown.
-    pub showed_password: bool,
+    /// Whether the password was typed, or a browser has signed in, rather than a token shown.
+    pub in_person: bool,
 }
 
 /// What they proved it with.
@@ -106,7 +106,7 @@ impl Auth {
             self.upgrade(&given.password, &credential).await?;
         }
         let sign_in = self.standing(identity, credential).await?;
-        Ok(SignIn { showed_password: true, ..sign_in })
+        Ok(SignIn { in_person: true, ..sign_in })
     }
 
     /// Keeps a password that came from elsewhere as the registry's own are kept.
@@ -228,7 +228,7 @@ impl Auth {
         }
         let expires_at = credential.expires_at;
         let basis = Basis::Credential(credential);
-        Ok(SignIn { identity, basis, rights, expires_at, showed_password: false })
+        Ok(SignIn { identity, basis, rights, expires_at, in_person: false })
     }
 }
 

@@ -1,17 +1,18 @@
 //! Access tokens: JWTs (RFC 7519) that this registry signs and alone accepts.
 
 use jsonwebtoken::{Algorithm, Header, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
 use super::{Access, AuthError, Subject};
 use crate::metadata::now;
 
-const ISSUER: &str = "orlop";
+pub const ISSUER: &str = "orlop";
 /// Longer texts are no tokens of this registry.
 const MAX_LEN: usize = 32 * 1024;
 /// Seconds that the clocks of two replicas may differ.
-const CLOCK_SKEW: i64 = 30;
+pub const CLOCK_SKEW: i64 = 30;
 
 /// The claims of an access token. Whoever holds one may do what `access` says until `exp`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,13 +63,14 @@ impl Claims {
             sign_in: self.sid.clone(),
         }
     }
+}
 
-    pub fn sign(&self, keys: &Keys) -> Result<String, AuthError> {
-        let mut header = Header::new(Algorithm::ES256);
-        header.kid = Some(keys.signing.public.kid.clone());
-        jsonwebtoken::encode(&header, self, &keys.signing.encoding)
-            .map_err(|_| AuthError::Key("used to sign"))
-    }
+/// Signs claims, with the issuer that [`verify`] asks for.
+pub fn sign(claims: &impl Serialize, keys: &Keys) -> Result<String, AuthError> {
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some(keys.signing.public.kid.clone());
+    jsonwebtoken::encode(&header, claims, &keys.signing.encoding)
+        .map_err(|_| AuthError::Key("used to sign"))
 }
 
 /// The `kid` that a token names. Nothing else of the header counts, keys in it least of all
@@ -83,16 +85,21 @@ pub fn kid(token: &str) -> Result<String, AuthError> {
 }
 
 /// Checks signature and claims with the key that [`kid`] names.
-pub fn verify(token: &str, kid: &str, keys: &Keys, service: &str) -> Result<Claims, AuthError> {
+pub fn verify<T: DeserializeOwned>(
+    token: &str,
+    kid: &str,
+    keys: &Keys,
+    audience: &str,
+) -> Result<T, AuthError> {
     use jsonwebtoken::errors::ErrorKind;
     let key = keys.get(kid).ok_or(AuthError::InvalidToken("its key is not known"))?;
     let mut validation = Validation::new(Algorithm::ES256);
     validation.leeway = 0;
     validation.validate_nbf = true;
     validation.set_issuer(&[ISSUER]);
-    validation.set_audience(&[service]);
+    validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-    match jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation) {
+    match jsonwebtoken::decode::<T>(token, &key.decoding, &validation) {
         Ok(token) => Ok(token.claims),
         Err(error) => Err(AuthError::InvalidToken(match error.kind() {
             ErrorKind::ExpiredSignature => "its time is over",

@@ -138,12 +138,24 @@ impl Api {
     pub fn show(&self, thing: &Value) {
         match thing.as_object() {
             Some(fields) if self.format == Format::Table => {
-                let rows: Vec<Vec<String>> =
-                    fields.iter().map(|(name, value)| vec![name.clone(), text(value)]).collect();
+                let rows: Vec<_> =
+                    fields.iter().flat_map(|(name, value)| field(name, value)).collect();
                 print_table(&rows);
             }
             _ => print_json(thing),
         }
+    }
+}
+
+/// The rows of a field: one, or one for each entry of a list of things.
+fn field(name: &str, value: &Value) -> Vec<Vec<String>> {
+    match value.as_array() {
+        Some(things) if things.iter().any(Value::is_object) => things
+            .iter()
+            .enumerate()
+            .map(|(n, thing)| vec![if n == 0 { name.into() } else { String::new() }, text(thing)])
+            .collect(),
+        _ => vec![vec![name.into(), text(value)]],
     }
 }
 

@@ -10,10 +10,7 @@ use serde::Deserialize;
 
 use super::visitor::Visitor;
 use super::{App, Error, Origin};
-use crate::auth::{Auth, AuthError};
-
-/// Seconds that the cookie of a browser that left for an issuer lives.
-const STATE_SECONDS: u32 = 600;
+use crate::auth::{Auth, AuthError, TIME_TO_SIGN_IN};
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -41,7 +38,7 @@ async fn sign_in(
     let redirect_uri = format!("{}/oauth2/callback", origin.url);
     let departure =
         auth.begin_browser_sign_in(&query.issuer, &redirect_uri, &query.return_to).await?;
-    let cookie = cookie(&origin, "sign_in", &departure.state, STATE_SECONDS);
+    let cookie = cookie(&origin, "sign_in", &departure.pending, TIME_TO_SIGN_IN);
     Ok(redirect(&departure.location, cookie))
 }
 
@@ -65,11 +62,8 @@ async fn callback(
         let message = format!("the issuer did not sign you in: {error}");
         return Err(Error::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message));
     }
-    // Somebody else's link must not sign this browser in as somebody else.
-    if read_cookie(&origin, &headers, "sign_in") != Some(query.state.as_str()) {
-        return Err(AuthError::SignInLost.into());
-    }
-    let arrival = auth.finish_browser_sign_in(&query.state, &query.code).await?;
+    let pending = read_cookie(&origin, &headers, "sign_in").ok_or(AuthError::SignInLost)?;
+    let arrival = auth.finish_browser_sign_in(pending, &query.state, &query.code).await?;
     let session = cookie(&origin, "session", &arrival.session, arrival.seconds);
     Ok(redirect(&arrival.return_to, session))
 }

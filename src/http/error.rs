@@ -305,7 +305,7 @@ impl From<AdministrationError> for Error {
                 answer(StatusCode::CONFLICT, "CONFLICT")
             }
             E::Invalid(_) => answer(StatusCode::BAD_REQUEST, "REQUEST_INVALID"),
-            E::NotByPassword(_) => answer(StatusCode::FORBIDDEN, "DENIED"),
+            E::NotInPerson(_) => answer(StatusCode::FORBIDDEN, "DENIED"),
             E::Auth(error) => error.into(),
         }
     }

@@ -6,7 +6,6 @@
 
 mod attributes;
 pub mod audit_events;
-pub mod authorization_requests;
 pub mod blobs;
 pub mod credentials;
 mod database;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use orlop::auth::{Action, AuthError};
 use serde_json::{Value, json};
@@ -326,15 +326,27 @@ impl<'a> Browser<'a> {
 
     /// A request to the registry with its cookies.
     async fn ask(&mut self, method: Method, path: &str, origin: Option<&str>) -> Answer {
+        self.send(method, path, origin, Value::Null).await
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        origin: Option<&str>,
+        body: Value,
+    ) -> Answer {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, SERVICE)
+            .header(header::CONTENT_TYPE, "application/json")
             .header(header::COOKIE, self.cookies.join("; "));
         if let Some(origin) = origin {
             request = request.header(header::ORIGIN, origin);
         }
-        let answer = self.registry.send(request.body(Body::empty()).unwrap()).await;
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let answer = self.registry.send(request.body(body).unwrap()).await;
         for cookie in answer.headers.get_all(header::SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
             assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
@@ -383,9 +395,20 @@ async fn a_person_signs_in_with_a_browser() {
     assert!(location.contains("code_challenge_method=S256"), "{location}");
     let callback = browser.sign_in_at_provider(location, &json!({"sub": "alice"})).await;
 
-    // In another browser the link does nothing, and is not used up.
-    let answer = Browser::new(&registry).ask(Method::GET, &callback, None).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    // In another browser the link does nothing, and is not used up. Not even if that one left too.
+    let mut another = Browser::new(&registry);
+    for _ in 0..2 {
+        let answer = another.ask(Method::GET, &callback, None).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        another.ask(Method::GET, "/oauth2/sign-in?issuer=ci", None).await;
+    }
+    // What it carries is no access token.
+    let pending = browser.cookies[0].strip_prefix("orlop_sign_in=").unwrap();
+    for service in [SERVICE, "orlop browser sign-in"] {
+        let value = HeaderValue::from_str(&format!("Bearer {pending}")).unwrap();
+        let remote = crate::harness::REMOTE;
+        assert!(registry.auth.authenticate(Some(&value), remote, service).await.is_err());
+    }
 
     let answer = browser.ask(Method::GET, &callback, None).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
@@ -419,6 +442,28 @@ async fn a_person_signs_in_with_a_browser() {
     browser.cookies = kept;
     let answer = browser.ask(Method::GET, "/api/v1/me", None).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_person_who_signed_in_with_a_browser_makes_a_token_for_clients() {
+    let Some(provider) = OidcProvider::start().await else { return };
+    let registry = start(&provider).await;
+    registry.add_user("alice", "AcrPush", "team/*").await;
+    let rule = json!({"condition": r#"sub == "alice""#, "identity": "alice"});
+    registry.admin(Method::POST, "issuers/ci/rules", rule).await;
+    let mut browser = Browser::new(&registry);
+    let answer = browser.ask(Method::GET, "/oauth2/sign-in?issuer=ci", None).await;
+    let location = answer.headers[header::LOCATION].to_str().unwrap().to_owned();
+    let callback = browser.sign_in_at_provider(&location, &json!({"sub": "alice"})).await;
+    browser.ask(Method::GET, &callback, None).await;
+
+    let own = Some("http://registry.test");
+    let made = browser.send(Method::POST, "/api/v1/users/alice/tokens", own, json!({})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let caller = registry.caller(&basic("alice", made.text("secret"))).await.unwrap();
+    assert!(caller.may(Action::ContentWrite, &name("team/app")));
+    let made = browser.send(Method::POST, "/api/v1/users/admin/tokens", own, json!({})).await;
+    assert_eq!(made.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

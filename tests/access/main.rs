@@ -10,3 +10,4 @@ mod federation;
 mod harness;
 mod matrix;
 mod tokens;
+mod visibility;

@@ -1,5 +1,7 @@
 //! Each kind of credential through each kind of client, set up by our own command line.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -181,6 +183,34 @@ async fn containerd_asks_by_post_with_each_kind_of_credential() {
         assert_eq!(upload.unwrap().status(), StatusCode::ACCEPTED, "{kind}");
         let upload = client.request(Method::POST, "/v2/other/app/blobs/uploads/").send().await;
         assert_eq!(upload.unwrap().status(), StatusCode::FORBIDDEN, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn no_log_holds_a_secret() {
+    let workspace = Workspace::new();
+    let provider = OidcProvider::start().await;
+    for format in ["text", "json"] {
+        let config = Some(format!("[log]\nlevel = \"trace\"\nformat = \"{format}\"\n"));
+        let server = Orlop::start(Options { config, ..Options::default() }).await;
+        let mut secrets = vec![PASSWORD.to_owned(), "wrong-password".to_owned()];
+        for Credential { name, password, .. } in
+            all_kinds(&server, &workspace, provider.as_ref()).await
+        {
+            let client = server.anonymous().signed_in_as(&name, &password);
+            let answer = client.get("/oauth2/token?offline_token=true").await;
+            let answer = answer.json::<serde_json::Value>().await.unwrap();
+            let text = |field: &str| answer[field].as_str().unwrap().to_owned();
+            server.anonymous().with_token(&text("token")).get("/v2/").await;
+            server.anonymous().signed_in_as(&name, "wrong-password").get("/v2/").await;
+            let header = STANDARD.encode(format!("{name}:{password}"));
+            secrets.extend([password, header, text("token"), text("refresh_token")]);
+        }
+        let output = server.output();
+        assert!(output.contains("wrong password") && output.contains("TRACE"), "{output}");
+        for secret in &secrets {
+            assert!(!output.contains(secret), "{secret} is in the log");
+        }
     }
 }
 

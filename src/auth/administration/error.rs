@@ -19,8 +19,8 @@ pub enum AdministrationError {
     TooManySecrets(usize),
     #[error("the scope map {0:?} is assigned to somebody: remove these assignments first")]
     Assigned(String),
-    #[error("this needs a sign-in with the password of {0:?} itself")]
-    NotByPassword(String),
+    #[error("this needs {0:?} in person, with the password or a browser, and not by a token")]
+    NotInPerson(String),
     #[error(transparent)]
     Auth(#[from] AuthError),
 }

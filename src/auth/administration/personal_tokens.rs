@@ -11,7 +11,7 @@ impl Auth {
     /// of them that `rules` allow.
     ///
     /// # Errors
-    /// [`AdministrationError::NotByPassword`] if the caller showed something else than the password:
+    /// [`AdministrationError::NotInPerson`] if the caller showed a token:
     /// a token must not beget tokens that outlive it or can do more.
     pub async fn add_personal_token(
         &self,
@@ -23,8 +23,8 @@ impl Auth {
     ) -> Result<NewSecret, AdministrationError> {
         let mut transaction = self.0.database.begin().await?;
         let user = named(&mut transaction, IdentityKind::User, name).await?;
-        if actor.caller.name() != name || !actor.caller.showed_password() {
-            return Err(AdministrationError::NotByPassword(name.into()));
+        if actor.caller.name() != name || !actor.caller.in_person() {
+            return Err(AdministrationError::NotInPerson(name.into()));
         }
         let text = secret::generate(SecretKind::PersonalToken);
         let lines: Vec<_> =

@@ -127,7 +127,7 @@ impl Auth {
         rights.add_all(assigned_rights(&mut connection, identity.id).await?);
         let expires_at = Some(sign_in.expires_at);
         let basis = Basis::Federated(sign_in);
-        Ok(SignIn { identity, basis, rights, expires_at, showed_password: false })
+        Ok(SignIn { identity, basis, rights, expires_at, in_person: false })
     }
 }
 

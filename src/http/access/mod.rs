@@ -34,7 +34,7 @@ use body::Body;
 pub enum Need {
     /// Any credentials that are good.
     SignedIn,
-    /// [`RegistryAction::Admin`], or the password of the very user that the path names.
+    /// [`RegistryAction::Admin`], or the very user that the path names, in person and not by a token.
     UserOrAdmin,
     /// [`RegistryAction::Admin`].
     Admin,
@@ -167,9 +167,7 @@ fn is_allowed(caller: &Caller, need: Option<Need>, user: Option<&str>) -> bool {
     match need {
         None => false,
         Some(Need::SignedIn) => true,
-        Some(Need::UserOrAdmin) => {
-            is_admin || (caller.showed_password() && user == Some(caller.name()))
-        }
+        Some(Need::UserOrAdmin) => is_admin || (caller.in_person() && user == Some(caller.name())),
         Some(Need::Admin) => is_admin,
     }
 }
