@@ -5,7 +5,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::hmac;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::AuthError;
 use super::recent::Recent;
@@ -15,7 +15,9 @@ use super::recent::Recent;
 const MEMORY_KIB: u32 = 9 * 1024;
 const PASSES: u32 = 4;
 /// Sign-ins that may wait for their turn; a flood beyond is turned away at once.
-const MAX_WAITING: usize = 64;
+const MAX_WAITING: usize = 128;
+/// Locks that sign-ins share out among themselves by what they show.
+const LOCKS: usize = 64;
 /// How long a password that was right needs no new check.
 const REMEMBERED_FOR: Duration = Duration::from_secs(300);
 const MAX_REMEMBERED: usize = 4096;
@@ -27,19 +29,31 @@ const DECOY: &str = "$argon2id$v=19$m=9216,t=4,p=1$b3Jsb3Agb3Jsb3Agb3JsbA$\
 pub struct Passwords {
     turns: Arc<Semaphore>,
     queue: Semaphore,
+    /// Held while a password is checked, so that many requests at once with the same one, none of
+    /// which was seen before, cost one check and not many.
+    checking: [Mutex<()>; LOCKS],
     /// Passwords that were right, by a hash under a key that only this process knows.
     right: Recent<[u8; 32], ()>,
     key: hmac::Key,
+    #[cfg(test)]
+    checks: std::sync::atomic::AtomicU32,
 }
 
 impl Passwords {
     pub fn new() -> Self {
+        Self::with_queue(MAX_WAITING)
+    }
+
+    fn with_queue(max_waiting: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             turns: Arc::new(Semaphore::new((cores / 2).clamp(1, 4))),
-            queue: Semaphore::new(MAX_WAITING),
+            queue: Semaphore::new(max_waiting),
+            checking: [const { Mutex::const_new(()) }; LOCKS],
             right: Recent::new(MAX_REMEMBERED / 2),
             key: hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>()),
+            #[cfg(test)]
+            checks: Default::default(),
         }
     }
 
@@ -48,6 +62,7 @@ impl Passwords {
     /// # Errors
     /// [`AuthError::Busy`] if too many are waiting.
     pub async fn hash(&self, password: &str) -> Result<String, AuthError> {
+        let _place = self.place()?;
         let password = password.to_owned();
         self.in_turn(move || {
             let hash = argon2().hash_password(password.as_bytes());
@@ -71,10 +86,15 @@ impl Passwords {
         credential_uid: &str,
         hash: &str,
     ) -> Result<bool, AuthError> {
+        let _place = self.place()?;
+        let key = self.keyed_hash(password, credential_uid);
+        let _checking = self.checking[usize::from(key[0]) % LOCKS].lock().await;
+        if self.right.get(&key).is_some() {
+            return Ok(true);
+        }
         let is_right = self.compare(password, hash).await?;
         if is_right {
-            let remembered = self.keyed_hash(password, credential_uid);
-            self.right.insert(remembered, (), Instant::now() + REMEMBERED_FOR);
+            self.right.insert(key, (), Instant::now() + REMEMBERED_FOR);
         }
         Ok(is_right)
     }
@@ -84,11 +104,18 @@ impl Passwords {
     /// # Errors
     /// [`AuthError::Busy`] if too many are waiting.
     pub async fn verify_nothing(&self, password: &str) -> Result<(), AuthError> {
+        let _place = self.place()?;
         self.compare(password, DECOY).await?;
         Ok(())
     }
 
+    fn place(&self) -> Result<SemaphorePermit<'_>, AuthError> {
+        self.queue.try_acquire().map_err(|_| AuthError::Busy)
+    }
+
     async fn compare(&self, password: &str, hash: &str) -> Result<bool, AuthError> {
+        #[cfg(test)]
+        self.checks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let (password, hash) = (password.to_owned(), hash.to_owned());
         self.in_turn(move || {
             if is_bcrypt(&hash) {
@@ -106,7 +133,6 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AuthError> {
-        let _place = self.queue.try_acquire().map_err(|_| AuthError::Busy)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| AuthError::Busy)?;
         let task = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -137,6 +163,8 @@ fn argon2() -> Argon2<'static> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
     #[tokio::test]
@@ -178,14 +206,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_is_turned_away() {
-        let passwords = Arc::new(Passwords::new());
+        let passwords = Arc::new(Passwords::with_queue(8));
         let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..MAX_WAITING * 3 {
+        for _ in 0..100 {
             let passwords = Arc::clone(&passwords);
             tasks.spawn(async move { passwords.verify_nothing("guess").await });
         }
         let answers = tasks.join_all().await;
+        let served = answers.iter().filter(|answer| answer.is_ok()).count();
+        assert!((8..100).contains(&served), "{served}");
         assert!(answers.iter().any(|answer| matches!(answer, Err(AuthError::Busy))));
-        assert!(answers.iter().any(Result::is_ok));
+    }
+
+    #[tokio::test]
+    async fn many_requests_with_a_new_password_cost_one_check() {
+        let passwords = Arc::new(Passwords::with_queue(100));
+        let hash = passwords.hash("correct horse").await.unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let (passwords, hash) = (Arc::clone(&passwords), hash.clone());
+            tasks.spawn(async move { passwords.verify("correct horse", "one", &hash).await });
+        }
+        assert!(tasks.join_all().await.into_iter().all(|answer| answer.unwrap()));
+        assert_eq!(passwords.checks.load(Relaxed), 1);
     }
 }

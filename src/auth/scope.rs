@@ -175,6 +175,17 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_token_gets_more_than_the_rights_allow(text in "[a-z:,*/ ()_]{0,80}") {
+            let rights = owner_of("a/*");
+            let access = Access::granted(&Scope::parse_all([text.as_str()]), &rights);
+            for entry in access {
+                proptest::prop_assert!(entry.name.starts_with("a/") || entry.kind == "registry");
+            }
+        }
+    }
+
     #[test]
     fn a_token_gets_what_is_asked_for_and_allowed() {
         let asked = Scope::parse_all([

@@ -420,6 +420,22 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_upsets_the_parser(text in r#"[ a-z0-9.,=!&|()\[\]"\\\PC]{0,200}"#) {
+            if let Ok(condition) = Condition::parse(&text) {
+                condition.holds(&json!({"a": ["b"], "c": {"d": 1}}));
+            }
+        }
+
+        #[test]
+        fn stars_stand_for_any_text(parts in proptest::collection::vec("[a-c]{0,3}", 1..5)) {
+            let pattern = parts.join("*");
+            proptest::prop_assert!(is_like(&parts.join(""), &pattern));
+            proptest::prop_assert!(is_like(&parts.join("xyz"), &pattern));
+        }
+    }
+
     #[test]
     fn an_error_names_the_place() {
         let error = Condition::parse(r#"repository == "a" && ref"#).unwrap_err();
