@@ -18,6 +18,8 @@ const PASSES: u32 = 4;
 const MAX_WAITING: usize = 128;
 /// Locks that sign-ins share out among themselves by what they show.
 const LOCKS: usize = 64;
+/// About two seconds of work; each step more doubles it.
+const MAX_BCRYPT_COST: u32 = 15;
 /// How long a password that was right needs no new check.
 const REMEMBERED_FOR: Duration = Duration::from_secs(300);
 const MAX_REMEMBERED: usize = 4096;
@@ -151,9 +153,9 @@ impl Passwords {
     }
 }
 
-/// Whether a hash is of a file that `htpasswd -B` wrote.
+/// Whether a hash is of a file that `htpasswd -B` wrote, at a cost that a sign-in can bear.
 pub fn is_bcrypt(hash: &str) -> bool {
-    hash.parse::<bcrypt::HashParts>().is_ok()
+    hash.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() <= MAX_BCRYPT_COST)
 }
 
 fn argon2() -> Argon2<'static> {
@@ -202,6 +204,7 @@ mod tests {
         assert!(passwords.verify("correct horse", "one", &hash).await.unwrap());
         assert!(!passwords.verify("wrong horse", "one", &hash).await.unwrap());
         assert!(!is_bcrypt("$apr1$salt$hash") && !is_bcrypt(DECOY));
+        assert!(!is_bcrypt(&hash.replace("$05$", "$31$")));
     }
 
     #[tokio::test]

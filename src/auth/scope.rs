@@ -3,8 +3,9 @@ use serde::{Deserialize, Serialize};
 use super::{Action, ActionSet, Pattern, RegistryAction, Rights};
 use crate::oci::RepositoryName;
 
-/// Scopes that one token request may name; more are not read.
-const MAX_SCOPES: usize = 100;
+/// Scopes that one token request may name; more are not read. With the longest names a token for
+/// that many still fits into a header.
+const MAX_SCOPES: usize = 50;
 
 /// What a client asks a token for, as `repository:NAME:pull,push` or `registry:catalog:*`
 /// (distribution, "Token Scope Documentation").

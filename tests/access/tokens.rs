@@ -121,6 +121,24 @@ async fn a_refresh_token_is_exchanged_for_itself() {
 }
 
 #[tokio::test]
+async fn a_token_for_very_many_repositories_is_still_good() {
+    let registry = Registry::start().await;
+    let scopes = (10..110).map(|n| format!("repository:{}{n}:*", "a".repeat(250)));
+    let scopes: Vec<_> = scopes.collect();
+    let form = [
+        ("grant_type", "password"),
+        ("service", SERVICE),
+        ("username", "admin"),
+        ("password", PASSWORD),
+        ("scope", &scopes.join(" ")),
+    ];
+    let answer = registry.post("/oauth2/token", &form).await;
+    let caller = registry.bearer(answer.text("token")).await.unwrap();
+    let first = name(scopes[0].split(':').nth(1).unwrap());
+    assert!(caller.may(Action::ContentWrite, &first));
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_401_on_every_way_in() {
     let registry = Registry::start().await;
     for (user, password) in [("admin", "wrong"), ("nobody", PASSWORD), ("admin", ""), ("", "")] {

@@ -112,3 +112,14 @@ fn check_plain_name(kind: &str, name: &str) -> Result<(), AdministrationError> {
     }
     Ok(())
 }
+
+/// Names for people to read, labels and descriptions.
+fn check_text(what: &str, text: &str) -> Result<(), AdministrationError> {
+    const MAX_CHARS: usize = 200;
+    if text.chars().count() > MAX_CHARS || text.contains(char::is_control) {
+        return Err(AdministrationError::invalid(format!(
+            "a {what} has at most {MAX_CHARS} characters, and no line ends"
+        )));
+    }
+    Ok(())
+}

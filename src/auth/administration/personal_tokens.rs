@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Actor, AdministrationError, NewSecret, end_after, named, record};
+use super::{Actor, AdministrationError, NewSecret, check_text, end_after, named, record};
 use crate::auth::secret::{self, SecretKind};
 use crate::auth::{ActionSet, Auth, Pattern};
 use crate::metadata::credentials::{self, CredentialKind, NewCredential};
@@ -21,6 +21,7 @@ impl Auth {
         seconds: Option<u32>,
         rules: &[(Pattern, ActionSet)],
     ) -> Result<NewSecret, AdministrationError> {
+        check_text("label", label)?;
         let mut transaction = self.0.database.begin().await?;
         let user = named(&mut transaction, IdentityKind::User, name).await?;
         if actor.caller.name() != name || !actor.caller.in_person() {

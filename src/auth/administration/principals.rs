@@ -1,7 +1,7 @@
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use super::{Actor, AdministrationError, NewSecret, end_after, named, record};
+use super::{Actor, AdministrationError, NewSecret, check_text, end_after, named, record};
 use crate::auth::Auth;
 use crate::auth::secret::{self, SecretKind};
 use crate::metadata::credentials::{self, CredentialKind, NewCredential};
@@ -27,6 +27,7 @@ impl Auth {
         actor: &Actor<'_>,
         new: &NewPrincipal<'_>,
     ) -> Result<(Identity, NewSecret), AdministrationError> {
+        check_text("display name", new.display_name)?;
         let mut transaction = self.0.database.begin().await?;
         let (uid, kind) = (secret::uid(), IdentityKind::Principal);
         let principal =
@@ -101,6 +102,7 @@ async fn add_secret(
     label: &str,
     seconds: Option<u32>,
 ) -> Result<NewSecret, AdministrationError> {
+    check_text("label", label)?;
     let text = secret::generate(SecretKind::PrincipalSecret);
     let credential = NewCredential {
         uid: &secret::uid(),

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Actor, AdministrationError, check_plain_name, record};
+use super::{Actor, AdministrationError, check_plain_name, check_text, record};
 use crate::auth::{ActionSet, Auth, Pattern, Role};
 use crate::metadata::scope_maps::{self, Rule, ScopeMap};
 
@@ -47,6 +47,7 @@ impl Auth {
         rules: &[(Pattern, ActionSet)],
     ) -> Result<(), AdministrationError> {
         check(name, rules)?;
+        check_text("description", description)?;
         let rules: Vec<Rule> = rules
             .iter()
             .map(|(pattern, actions)| Rule {

@@ -1,7 +1,7 @@
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use super::{Actor, AdministrationError, keep_an_owner, named, record};
+use super::{Actor, AdministrationError, check_text, keep_an_owner, named, record};
 use crate::auth::federation::is_jwt;
 use crate::auth::passwords::is_bcrypt;
 use crate::auth::secret::{self, SecretKind};
@@ -84,6 +84,7 @@ impl Auth {
         new: &NewUser<'_>,
     ) -> Result<(Identity, Option<String>), AdministrationError> {
         check_name(new.name)?;
+        check_text("display name", new.display_name)?;
         let (hash, generated) = self.hash_or_generate(new.password).await?;
         let mut transaction = self.0.database.begin().await?;
         if identities::by_name(&mut transaction, new.name).await?.is_some() {
@@ -130,6 +131,7 @@ impl Auth {
         let mut transaction = self.0.database.begin().await?;
         let identity = named(&mut transaction, kind, name).await?;
         let display_name = update.display_name.unwrap_or(&identity.display_name);
+        check_text("display name", display_name)?;
         let enabled = update.enabled.unwrap_or(identity.enabled);
         identities::update(&mut transaction, identity.id, display_name, enabled).await?;
         keep_an_owner(&mut transaction).await?;
@@ -172,7 +174,7 @@ impl Auth {
             }
             NewPassword::Bcrypt(hash) if is_bcrypt(hash) => Ok((hash.into(), None)),
             NewPassword::Bcrypt(_) => Err(AdministrationError::invalid(
-                "the password hash is not of bcrypt: make it with htpasswd -B",
+                "the password hash is not of bcrypt, or of a cost above 15: make it with htpasswd -B",
             )),
             NewPassword::Generated => {
                 let password = secret::generate_password();
