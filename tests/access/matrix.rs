@@ -89,9 +89,9 @@ fn paths(kind: RouteKind, repository: &str) -> Vec<String> {
             ["1.0", "absent"].map(|tag| format!("/acr/v1/{repository}/_tags/{tag}")).into()
         }
         RouteKind::AcrManifests => vec![format!("/acr/v1/{repository}/_manifests")],
-        RouteKind::AcrManifest => [image, absent]
-            .map(|digest| format!("/acr/v1/{repository}/_manifests/{digest}"))
-            .into(),
+        RouteKind::AcrManifest => {
+            [image, absent].map(|digest| format!("/acr/v1/{repository}/_manifests/{digest}")).into()
+        }
         RouteKind::DeletedCatalog => vec!["/acr/v1/_deleted/_catalog".into()],
         RouteKind::DeletedTags => vec![format!("/acr/v1/_deleted/{repository}/_tags")],
         RouteKind::DeletedManifests => vec![format!("/acr/v1/_deleted/{repository}/_manifests")],
