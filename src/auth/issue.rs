@@ -12,8 +12,8 @@ pub enum Credentials {
     Anonymous,
     Password(Password),
     RefreshToken(String),
-    /// Of a trusted issuer.
-    IdToken(String),
+    /// Of a trusted issuer, or of this registry: see [`Auth::sign_in_with_token`].
+    Token(String),
 }
 
 /// What a token is asked for.
@@ -58,7 +58,7 @@ impl Auth {
             }
             Credentials::Password(password) => self.sign_in(password, remote).await?,
             Credentials::RefreshToken(token) => self.refresh(token).await?,
-            Credentials::IdToken(token) => self.sign_in_with_id_token(token).await?,
+            Credentials::Token(token) => self.sign_in_with_token(token).await?,
         };
         let mut issued = self.issue_to(sign_in.subject(), &sign_in.rights, request).await?;
         if request.offline {
@@ -84,8 +84,8 @@ impl Auth {
             Credentials::Password(password) => {
                 self.issue_refresh_token(&self.sign_in(password, remote).await?).await
             }
-            Credentials::IdToken(token) => {
-                self.issue_refresh_token(&self.sign_in_with_id_token(token).await?).await
+            Credentials::Token(token) => {
+                self.issue_refresh_token(&self.sign_in_with_token(token).await?).await
             }
             // The same one: exchanging must not make it live longer than its time.
             Credentials::RefreshToken(token) => {

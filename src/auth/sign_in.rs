@@ -128,19 +128,35 @@ impl Auth {
     /// A secret of a service principal or a personal access token. Both are random and long, so
     /// that finding them by their hash tells a guesser nothing.
     async fn sign_in_with_secret(&self, given: &Password) -> Result<SignIn, AuthError> {
-        let mut connection = self.0.database.read().await?;
-        let hash = secret::hash(&given.password);
-        let Some(credential) = credentials::by_hash(&mut connection, &hash).await? else {
+        let (identity, credential) = self.owner_of(&given.password).await?;
+        if identity.name != given.name {
             return Err(AuthError::WrongCredentials);
-        };
-        let identity = identities::by_id(&mut connection, credential.identity_id).await?;
-        drop(connection);
-        match identity {
-            Some(identity) if identity.name == given.name => {
+        }
+        self.standing(identity, credential).await
+    }
+
+    /// By a token alone, as Azure's SDKs show it: a personal token, secret or refresh token of this
+    /// registry, or an ID token of a trusted issuer.
+    pub(super) async fn sign_in_with_token(&self, token: &str) -> Result<SignIn, AuthError> {
+        match SecretKind::of(token) {
+            Some(SecretKind::PersonalToken | SecretKind::PrincipalSecret) => {
+                let (identity, credential) = self.owner_of(token).await?;
                 self.standing(identity, credential).await
             }
-            _ => Err(AuthError::WrongCredentials),
+            Some(SecretKind::RefreshToken) => self.refresh(token).await,
+            Some(SecretKind::Session) => Err(AuthError::WrongCredentials),
+            None => self.sign_in_with_id_token(token).await,
         }
+    }
+
+    /// Whose personal token or secret it is.
+    async fn owner_of(&self, secret: &str) -> Result<(Identity, Credential), AuthError> {
+        let mut connection = self.0.database.read().await?;
+        let credential = credentials::by_hash(&mut connection, &secret::hash(secret))
+            .await?
+            .ok_or(AuthError::WrongCredentials)?;
+        let identity = identities::by_id(&mut connection, credential.identity_id).await?;
+        Ok((identity.ok_or(AuthError::WrongCredentials)?, credential))
     }
 
     /// Who a refresh token stands for, with the rights of this moment.

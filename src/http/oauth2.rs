@@ -93,8 +93,8 @@ async fn exchange(
             Credentials::RefreshToken(fields.require("refresh_token")?.into())
         }
         // Azure's clients call the identity token so.
-        (Some("access_token"), _) => Credentials::IdToken(fields.require("access_token")?.into()),
-        (Some(TOKEN_EXCHANGE), _) => Credentials::IdToken(fields.require("subject_token")?.into()),
+        (Some("access_token"), _) => Credentials::Token(fields.require("access_token")?.into()),
+        (Some(TOKEN_EXCHANGE), _) => Credentials::Token(fields.require("subject_token")?.into()),
         (Some("password"), Some(value)) => Credentials::Password(Password::from_header(value)?),
         (Some("password"), None) => Credentials::Password(Password {
             name: fields.require("username")?.into(),
@@ -102,8 +102,8 @@ async fn exchange(
         }),
         (other, _) => {
             return Err(bad_request(format!(
-                "grant_type is {:?}: use access_token (with an ID token of a trusted issuer), \
-                 refresh_token or password",
+                "grant_type is {:?}: use access_token (with a personal token, or an ID \
+                 token of a trusted issuer), refresh_token or password",
                 other.unwrap_or_default()
             )));
         }
