@@ -15,7 +15,7 @@ async fn az_lists_and_shows_the_metadata_of_manifests() {
     assert_eq!(listed[1]["digest"], index);
     assert_eq!(listed[1]["tags"], json!(["multi"]));
 
-    let shown = az.json(&format!("manifest show-metadata -n {REPOSITORY}:multi")).await;
+    let shown = az.json(&format!("manifest show-metadata -n {REPOSITORY}@{index}")).await;
     assert_eq!(shown["digest"], index);
     let child = json!([{"digest": image, "architecture": "amd64", "os": "linux"}]);
     assert_eq!(shown["references"], child);
