@@ -101,8 +101,8 @@ async fn dispatch(
     let Some(need) = route.kind().need(&parts.method) else {
         return Err(method_not_allowed(&route));
     };
-    authorize(app, &caller, &origin, &route, need).await?;
     let asked = Asked { app, caller: &caller, origin: &origin, parts };
+    authorize(&asked, &route, need).await?;
     if route.kind().is_acr() {
         acr::run(&asked, &route, body).await
     } else {
@@ -139,19 +139,18 @@ fn scope(route: &Route, need: Need) -> Option<String> {
     }
 }
 
-async fn authorize(
-    app: &App,
-    caller: &Caller,
-    origin: &Origin,
-    route: &Route,
-    need: Need,
-) -> Result<(), Error> {
+async fn authorize(asked: &Asked<'_>, route: &Route, need: Need) -> Result<(), Error> {
+    let Asked { app, caller, origin, parts } = asked;
     let may_here = |action| route.repository().is_some_and(|name| caller.may(action, name));
     let may = match need {
         Need::SignedIn => !caller.is_anonymous(),
         Need::InRepository(action) => may_here(action),
         Need::EitherInRepository(one, other) => may_here(one) || may_here(other),
-        Need::InRegistry(action) => caller.may_in_registry(action),
+        // Clients ask without credentials first. A list that shows what is public would keep them
+        // from signing in and seeing the rest; whoever has no credentials gets a token without.
+        Need::InRegistry(action) => {
+            parts.headers.contains_key(header::AUTHORIZATION) && caller.may_in_registry(action)
+        }
     };
     if may {
         return Ok(());

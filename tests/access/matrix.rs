@@ -30,7 +30,8 @@ impl Who {
         match need {
             Need::SignedIn => self.is_signed_in,
             Need::InRegistry(RegistryAction::Admin) => false,
-            // Something is public, so everybody may ask what there is.
+            // Something is public, so everybody may ask what there is, if only with a token.
+            Need::InRegistry(RegistryAction::CatalogRead) if self.authorization.is_none() => false,
             Need::InRegistry(RegistryAction::CatalogRead) => {
                 !self.is_signed_in || actions.is_some_and(|a| a.contains(Action::MetadataRead))
             }
