@@ -216,7 +216,9 @@ impl From<RegistryError> for Error {
                 answer(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED")
             }
             E::PlaceUnknown(_) => answer(StatusCode::BAD_REQUEST, "PAGINATION_LAST_INVALID"),
-            E::SubjectDeleted(_) | E::TagExists { .. } => answer(StatusCode::CONFLICT, "CONFLICT"),
+            E::SubjectDeleted(_) | E::TagExists { .. } | E::NoSuchMove { .. } => {
+                answer(StatusCode::CONFLICT, "CONFLICT")
+            }
             E::Disallowed(reason) => Self::disallowed(&reason.to_string()),
             E::Metadata(error) => error.into(),
             E::Storage(error) => error.into(),

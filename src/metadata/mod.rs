@@ -13,6 +13,7 @@ pub mod deleted;
 pub mod federated_sign_ins;
 pub mod federation_rules;
 pub mod identities;
+pub mod manifest_copies;
 pub mod manifest_records;
 pub mod manifests;
 mod order;

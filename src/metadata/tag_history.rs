@@ -1,7 +1,7 @@
 use sqlx::{AnyConnection, Row as _};
 
 use super::MetadataError;
-use super::rows::parsed_or_null;
+use super::rows::{parsed, parsed_or_null};
 use crate::oci::{Digest, Tag};
 
 /// One move of a tag.
@@ -86,4 +86,42 @@ pub async fn list(
             })
         })
         .collect()
+}
+
+/// Whether the tag ever named the digest.
+pub async fn has_named(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    tag: &Tag,
+    digest: &Digest,
+) -> Result<bool, MetadataError> {
+    let found = sqlx::query(
+        "SELECT id FROM tag_history
+         WHERE repository_id = $1 AND name = $2 AND digest = $3 LIMIT 1",
+    )
+    .bind(repository_id)
+    .bind(tag.as_str())
+    .bind(digest.as_str())
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// The last digest that the tag named, other than `digest`.
+pub async fn last_other(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    tag: &Tag,
+    digest: Option<&Digest>,
+) -> Result<Option<Digest>, MetadataError> {
+    let row = sqlx::query(
+        "SELECT digest FROM tag_history
+         WHERE repository_id = $1 AND name = $2 AND digest <> $3 ORDER BY id DESC LIMIT 1",
+    )
+    .bind(repository_id)
+    .bind(tag.as_str())
+    .bind(digest.map_or("", Digest::as_str))
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(|row| parsed(row, "digest")).transpose()
 }

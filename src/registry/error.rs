@@ -44,6 +44,8 @@ pub enum RegistryError {
     SubjectDeleted(Digest),
     #[error("tag {tag} names {digest} now: restore with force to take it from there")]
     TagExists { tag: Tag, digest: Digest },
+    #[error("tag {tag} never named {}", digest.as_ref().map_or("anything else", Digest::as_str))]
+    NoSuchMove { tag: Tag, digest: Option<Digest> },
     #[error(transparent)]
     Disallowed(#[from] Disallowed),
     #[error(transparent)]

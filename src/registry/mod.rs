@@ -14,12 +14,14 @@ mod catalog;
 mod deletion;
 mod error;
 mod held;
+mod history;
 mod ingest;
 mod listing;
 mod locks;
 mod manifests;
 mod paging;
 mod platform;
+mod promotion;
 mod tags;
 mod uploads;
 
@@ -32,6 +34,7 @@ pub use listing::{ManifestDetails, Paging, TaggedManifest};
 pub use locks::{Disallowed, Item};
 pub use manifests::{PushManifest, PushedManifest};
 pub use paging::Page;
+pub use promotion::Promotion;
 pub use uploads::ChunkRange;
 
 use crate::metadata::Database;
