@@ -42,7 +42,9 @@ async fn main() {
     for registry in &registries {
         work::prepare(registry, effort).await;
     }
+    registries.insert(1, orlop.anonymous());
     work::small_reads(&registries, nginx.as_ref(), effort, &mut report).await;
+    registries.remove(1);
     work::large_reads(&registries, nginx.as_ref(), effort, &mut report).await;
     work::large_writes(&registries, effort, &mut report).await;
     work::small_pushes(&registries, effort, &mut report).await;

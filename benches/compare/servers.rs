@@ -73,6 +73,7 @@ impl Orlop {
             .env("ORLOP_ADMIN_PASSWORD", PASSWORD)
             .env("ORLOP__LOG__LEVEL", "info,access=off")
             .env("ORLOP__AUTH__ACCESS_TOKEN_SECONDS", "7200")
+            .env("ORLOP__AUTH__ANONYMOUS_PULL", "token/*")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -115,6 +116,16 @@ impl Orlop {
             address,
             repositories: "token",
             authorization: Some(format!("Bearer {token}")),
+        }
+    }
+
+    /// Reads of what the token's way pushed, which are open: shows what the token costs.
+    pub fn anonymous(&self) -> Registry {
+        Registry {
+            name: "orlop, anonymous",
+            address: self.address,
+            repositories: "token",
+            authorization: None,
         }
     }
 
