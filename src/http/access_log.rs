@@ -25,7 +25,7 @@ pub fn write(record: &Record) {
         status = record.status().as_u16(),
         bytes = record.bytes_sent,
         duration_ms = milliseconds(record.started.elapsed()),
-        remote = %record.connection.remote.ip(),
+        remote = %record.client,
         user = record.user.as_ref().map(|user| user.0.as_str()),
         aborted = (!record.is_whole).then_some(true),
     );

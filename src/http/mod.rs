@@ -13,6 +13,7 @@ mod challenge;
 mod connection;
 mod dispatch;
 pub mod error;
+mod forwarded;
 pub mod health;
 pub mod metrics;
 pub mod oauth2;

@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,17 +44,18 @@ const API_VERSION: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("registry/2.0"),
 );
 
-/// Answers a request by the router.
+/// Answers a request of `client` by the router.
 pub async fn answer(
     mut router: Router,
     connection: Arc<Connection>,
     metrics: Metrics,
+    client: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Response<ObservedBody>, Infallible> {
     let id = request_id::of(request.headers());
     let text = id.to_str().unwrap_or_default();
     let span = tracing::error_span!("request", request_id = text);
-    let mut record = Record::start(&request, connection, metrics, span.clone());
+    let mut record = Record::start(&request, client, connection, metrics, span.clone());
     let is_api = is_of_api(request.uri().path());
     let request = prepare(request, &record);
 
@@ -113,7 +115,8 @@ fn prepare(request: Request<Incoming>, record: &Record) -> Request<Body> {
             is_waiting: false,
         })
     });
-    request.extensions_mut().insert(ConnectInfo(record.connection.remote));
+    let client = SocketAddr::new(record.client, record.connection.remote.port());
+    request.extensions_mut().insert(ConnectInfo(client));
     request
 }
 
@@ -129,6 +132,8 @@ fn after_panic(panic: &(dyn Any + Send)) -> Response<Body> {
 /// What is known of a request. Dropped at the end of the answer, or when the client is gone, it is
 /// logged and counted.
 pub(super) struct Record {
+    /// Who asks, behind any proxies.
+    pub client: IpAddr,
     pub connection: Arc<Connection>,
     metrics: Metrics,
     pub span: Span,
@@ -146,6 +151,7 @@ pub(super) struct Record {
 impl Record {
     fn start(
         request: &Request<Incoming>,
+        client: IpAddr,
         connection: Arc<Connection>,
         metrics: Metrics,
         span: Span,
@@ -153,6 +159,7 @@ impl Record {
         connection.request_started();
         metrics.request_started();
         Self {
+            client,
             connection,
             metrics,
             span,

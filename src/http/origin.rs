@@ -1,6 +1,7 @@
 use http::request::Parts;
 use http::{HeaderMap, header};
 
+use super::forwarded::PROTO;
 use crate::settings::ServerSettings;
 
 /// Where clients reach this registry: what a challenge points them to, and the audience of tokens.
@@ -14,7 +15,7 @@ pub struct Origin {
 
 impl Origin {
     /// From the configured public URL; else as the client addressed us, where a proxy in front may
-    /// say that it was by TLS (`X-Forwarded-Proto`).
+    /// say that it was by TLS (`X-Forwarded-Proto`, which [`super::forwarded`] vouches for).
     pub fn of(request: &Parts, settings: &ServerSettings) -> Self {
         if let Some(url) = &settings.public_url {
             let url = url.trim_end_matches('/');
@@ -26,7 +27,7 @@ impl Origin {
             .or_else(|| request.uri.authority().map(http::uri::Authority::as_str))
             .filter(|host| is_host(host))
             .unwrap_or("localhost");
-        let forwarded = text(&request.headers, "x-forwarded-proto");
+        let forwarded = text(&request.headers, PROTO.as_str());
         let is_tls = settings.tls_cert.is_some() || forwarded == Some("https");
         let scheme = if is_tls { "https" } else { "http" };
         Self { url: format!("{scheme}://{host}"), host: host.to_owned() }

@@ -10,6 +10,7 @@ use axum::Router;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,8 +22,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::connection::{Connection, Connections, Watched};
 use super::health::{self, Check};
 use super::metrics::{self, Metrics};
-use super::observe;
 use super::tls::{Tls, TlsError};
+use super::{forwarded, observe};
 use crate::settings::ServerSettings;
 
 /// Requests at once on one connection of HTTP/2.
@@ -94,7 +95,9 @@ impl Server {
         let watch = tokio::spawn(watch(Arc::clone(&connections), tls.clone(), hangup));
         let _watch = AbortOnDropHandle::new(watch);
 
-        let serving = Serving { router, http: protocol(&settings), metrics, stop, tls };
+        let http = protocol(&settings);
+        let trusted_proxies = settings.trusted_proxies;
+        let serving = Serving { router, http, metrics, trusted_proxies, stop, tls };
         let tasks = TaskTracker::new();
         accept(listener, settings.max_connections, Arc::new(serving), &connections, &tasks).await;
 
@@ -114,6 +117,7 @@ struct Serving {
     router: Router,
     http: Builder<TokioExecutor>,
     metrics: Metrics,
+    trusted_proxies: Vec<IpNet>,
     stop: CancellationToken,
     tls: Option<Arc<Tls>>,
 }
@@ -225,9 +229,12 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request| {
             let router = self.router.clone();
-            observe::answer(router, Arc::clone(connection), self.metrics.clone(), request)
+            let (connection, metrics) = (Arc::clone(connection), self.metrics.clone());
+            let peer = connection.remote.ip();
+            let client = forwarded::client(request.headers_mut(), peer, &self.trusted_proxies);
+            observe::answer(router, connection, metrics, client, request)
         });
         let mut serving = pin!(self.http.serve_connection(TokioIo::new(stream), service));
         let ended = tokio::select! {

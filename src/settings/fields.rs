@@ -1,10 +1,11 @@
 //! How single settings are read: the type and the range in one step, with one message that says
 //! what would be right.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use http::Uri;
+use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::EnvFilter;
@@ -53,6 +54,15 @@ pub fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
             && !url.ends_with('/')
     });
     if is_origin { Ok(Some(url.to_owned())) } else { Err(D::Error::custom(right)) }
+}
+
+/// Networks such as `10.0.0.0/8`, or single addresses.
+pub fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let right = "use a list of addresses and networks, such as [\"10.0.0.0/8\"]";
+    let texts = Vec::<String>::deserialize(deserializer).map_err(|_| D::Error::custom(right))?;
+    let network = |text: &String| text.parse().or_else(|_| text.parse().map(IpAddr::into));
+    let networks: Result<_, _> = texts.iter().map(network).collect();
+    networks.map_err(|_| D::Error::custom(right))
 }
 
 pub fn file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {

@@ -1,6 +1,7 @@
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::fields;
@@ -14,6 +15,9 @@ pub struct ServerSettings {
     /// `https://HOST[:PORT]` under which clients reach the registry, without a slash at its end.
     #[serde(deserialize_with = "fields::origin")]
     pub public_url: Option<String>,
+    /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    #[serde(deserialize_with = "fields::networks")]
+    pub trusted_proxies: Vec<IpNet>,
     /// PEM file of the certificate and its chain.
     #[serde(deserialize_with = "fields::file")]
     pub tls_cert: Option<PathBuf>,
@@ -42,6 +46,10 @@ impl Default for ServerSettings {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 5000).into(),
             public_url: None,
+            trusted_proxies: vec![
+                Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(),
+                Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into(),
+            ],
             tls_cert: None,
             tls_key: None,
             max_connections: 4096,
