@@ -205,3 +205,28 @@ async fn walk(registry: &Registry, who: &Who) -> Vec<(String, StatusCode, Header
     }
     refused
 }
+
+/// What the walk takes for granted, said a second time: the table itself is not wrong.
+#[test]
+fn nothing_is_changed_or_deleted_by_a_right_to_less() {
+    for (method, kind, need) in NEEDS {
+        let enough: &[Action] = match need {
+            Need::InRepository(action) => &[*action],
+            Need::EitherInRepository(one, two) => &[*one, *two],
+            Need::SignedIn | Need::InRegistry(_) => &[],
+        };
+        let is_read = |action: &Action| Role::Reader.actions().contains(*action);
+        if method.is_safe() {
+            continue;
+        }
+        let case = format!("{method} {kind:?} needs {need:?}");
+        assert!(!enough.is_empty() && !enough.iter().any(is_read), "{case}");
+        if *method == Method::DELETE && *kind != RouteKind::Upload {
+            assert!(!enough.contains(&Action::ContentWrite), "{case}");
+        }
+    }
+    for (method, path, need) in orlop::http::access::NEEDS {
+        let is_open = *need == orlop::http::access::Need::SignedIn;
+        assert!(method.is_safe() || !is_open, "{method} {path}");
+    }
+}
