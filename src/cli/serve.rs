@@ -74,7 +74,7 @@ impl Serve {
 }
 
 fn database_url(settings: &Settings) -> String {
-    match &settings.database.url {
+    match &settings.metadata.url {
         Some(url) => url.reveal().to_owned(),
         None => Database::sqlite_url(&settings.storage.data_dir.join("orlop.db")),
     }
