@@ -47,7 +47,7 @@ impl Registry {
     pub async fn start_with(settings: AuthSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = Database::sqlite_url(&folder.path().join("orlop.db"));
-        let database = Database::open(&url).await.unwrap();
+        let database = Database::open(&url, 4).await.unwrap();
         let settings = Settings { auth: settings, ..Settings::default() };
         let auth = Auth::open(database.clone(), &settings.auth).await.unwrap();
         auth.bootstrap(Some(PASSWORD.into())).await.unwrap().unwrap();

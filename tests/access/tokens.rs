@@ -25,7 +25,7 @@ async fn the_first_start_makes_an_admin_and_later_ones_do_not() {
 async fn a_generated_password_signs_in() {
     let folder = tempfile::tempdir().unwrap();
     let url = Database::sqlite_url(&folder.path().join("orlop.db"));
-    let database = Database::open(&url).await.unwrap();
+    let database = Database::open(&url, 4).await.unwrap();
     let auth = Auth::open(database, &AuthSettings::default()).await.unwrap();
     let admin = auth.bootstrap(None).await.unwrap().unwrap();
     assert!(admin.is_generated);
