@@ -2,7 +2,7 @@ use super::{Auth, AuthError, Pattern, Role, secret};
 use crate::metadata::credentials::{CredentialKind, NewCredential};
 use crate::metadata::identities::IdentityKind;
 use crate::metadata::roles::NewAssignment;
-use crate::metadata::{credentials, identities, roles};
+use crate::metadata::{Alone, credentials, identities, roles};
 
 const NAME: &str = "admin";
 
@@ -31,7 +31,7 @@ impl Auth {
         let password = admin_password.unwrap_or_else(secret::generate_password);
         let hash = self.0.passwords.hash(&password).await?;
 
-        let mut transaction = self.0.database.begin().await?;
+        let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
         if identities::any(&mut transaction).await? {
             return Ok(None);
         }

@@ -4,8 +4,8 @@ use super::secret::{self, SecretKind};
 use super::sign_in::{Basis, SignIn};
 use super::token::{self, Claims};
 use super::{Access, Auth, AuthError, KEYS_KEPT_FOR, Password, Rights, Scope, Subject};
-use crate::metadata::now;
 use crate::metadata::refresh_tokens::{self, RefreshToken, RefreshTokenKind};
+use crate::metadata::{now, retry};
 
 /// What somebody asks a token with. It never shows in logs.
 pub enum Credentials {
@@ -139,9 +139,13 @@ impl Auth {
             // Never later than what it is issued on, which may be a refresh token itself.
             expires_at: sign_in.expires_at.map_or(expires_at, |end| end.min(expires_at)),
         };
-        let mut transaction = self.0.database.begin().await?;
-        refresh_tokens::insert(&mut transaction, &secret::hash(&text), kind, &token).await?;
-        transaction.commit().await?;
+        retry(async || {
+            let mut transaction = self.0.database.begin().await?;
+            refresh_tokens::insert(&mut transaction, &secret::hash(&text), kind, &token).await?;
+            transaction.commit().await?;
+            Ok::<_, AuthError>(())
+        })
+        .await?;
         Ok(text)
     }
 }

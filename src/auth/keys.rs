@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
 use super::AuthError;
-use crate::metadata::{Database, signing_keys};
+use crate::metadata::{Alone, Database, signing_keys};
 
 /// A key for ES256 (RFC 7518, section 3.4), the only algorithm that tokens are signed with.
 pub struct SigningKey {
@@ -67,7 +67,7 @@ impl Keys {
     pub async fn load(database: &Database) -> Result<Self, AuthError> {
         let mut rows = signing_keys::live(&mut *database.read().await?).await?;
         if rows.is_empty() {
-            let mut transaction = database.begin().await?;
+            let mut transaction = database.begin_alone(Alone::Access).await?;
             rows = signing_keys::live(&mut transaction).await?;
             if rows.is_empty() {
                 add(&mut transaction).await?;

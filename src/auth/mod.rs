@@ -87,6 +87,7 @@ struct Inner {
 
 #[derive(Clone)]
 struct Verified {
+    kid: String,
     caller: Caller,
     service: Arc<str>,
 }
@@ -226,7 +227,10 @@ impl Auth {
     /// Checks signature and claims, or remembers having done so.
     async fn verified(&self, token: &str, service: &str) -> Result<Caller, AuthError> {
         let hash: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verified) = self.0.verified.get(&hash) {
+        let keys = self.keys(KEYS_KEPT_FOR).await?;
+        let verified = self.0.verified.get(&hash);
+        // Its key may have been taken back since, by another replica too.
+        if let Some(verified) = verified.filter(|verified| keys.get(&verified.kid).is_some()) {
             if *verified.service != *service {
                 return Err(AuthError::InvalidToken("it is for another service"));
             }
@@ -235,7 +239,7 @@ impl Auth {
         let kid = token::kid(token)?;
         let claims: Claims = token::verify(token, &kid, &*self.keys_with(&kid).await?, service)?;
         let caller = Caller::with_token(claims.subject(), Access::rights(&claims.access));
-        let verified = Verified { caller: caller.clone(), service: service.into() };
+        let verified = Verified { kid, caller: caller.clone(), service: service.into() };
         self.0.verified.insert(hash, verified, good_until(&claims));
         Ok(caller)
     }

@@ -50,12 +50,6 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
         generations.old.remove(key);
     }
 
-    pub fn clear(&self) {
-        let mut generations = self.lock();
-        generations.young.clear();
-        generations.old.clear();
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations<K, V>> {
         // A panic while it was locked leaves at worst a missing entry.
         self.generations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

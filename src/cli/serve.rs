@@ -42,12 +42,15 @@ impl Serve {
         let url = server.url();
 
         let store = DiskStore::open(settings.storage.data_dir.clone()).await?;
-        let database = Database::open(&database_url(&settings)).await?;
+        let database =
+            Database::open(&database_url(&settings), settings.metadata.max_connections).await?;
         let auth = Auth::open(database.clone(), &settings.auth).await?;
         let first_admin = auth.bootstrap(std::env::var("ORLOP_ADMIN_PASSWORD").ok()).await?;
         let checks = checks(&database, &store);
         let registry = Registry::new(database.clone(), store, &settings);
-        registry.free_uploads().await?;
+        if !database.is_shared() {
+            registry.free_uploads().await?;
+        }
         let expiry = settings.registry.upload_expiry_seconds.min(EXPIRY_INTERVAL);
         let sweep = sweep(registry.clone(), Duration::from_secs(expiry.into()));
         let _sweep = AbortOnDropHandle::new(tokio::spawn(sweep));
@@ -74,7 +77,7 @@ impl Serve {
 }
 
 fn database_url(settings: &Settings) -> String {
-    match &settings.database.url {
+    match &settings.metadata.url {
         Some(url) => url.reveal().to_owned(),
         None => Database::sqlite_url(&settings.storage.data_dir.join("orlop.db")),
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::auth::AuthError;
 use crate::auth::administration::AdministrationError;
-use crate::metadata::MetadataError;
+use crate::metadata::{Failure, MetadataError};
 use crate::oci::{
     Digest, DigestError, MediaTypeError, Reference, ReferenceError, RepositoryNameError, TagError,
 };
@@ -235,17 +235,14 @@ fn references_unknown(message: &str, digests: &[Digest]) -> Error {
 
 impl From<MetadataError> for Error {
     fn from(error: MetadataError) -> Self {
-        match &error {
-            MetadataError::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => {
-                Self::unavailable(error)
-            }
-            // SQLite's code for a full disk (https://sqlite.org/rescode.html#full).
-            MetadataError::Database(sqlx::Error::Database(cause))
-                if cause.code().as_deref() == Some("13") =>
-            {
-                Self::storage_full(error)
-            }
-            _ => Self::internal(error),
+        match error.failure() {
+            Failure::Passing => Self::unavailable(error),
+            Failure::Full => Self::storage_full(error),
+            Failure::Text => Self::bad_request(
+                "REQUEST_INVALID",
+                "the request holds the character NUL, which no name or text may",
+            ),
+            Failure::Lasting => Self::internal(error),
         }
     }
 }

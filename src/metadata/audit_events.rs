@@ -54,7 +54,9 @@ pub async fn list(
     before: i64,
     limit: u32,
 ) -> Result<Vec<AuditEvent>, MetadataError> {
-    let query =
-        sqlx::query_as("SELECT * FROM audit_events WHERE id < $1 ORDER BY id DESC LIMIT $2");
+    let query = sqlx::query_as(
+        "SELECT id, created_at, actor, address, action, target, detail FROM audit_events
+         WHERE id < $1 ORDER BY id DESC LIMIT $2",
+    );
     Ok(query.bind(before).bind(i64::from(limit)).fetch_all(connection).await?)
 }

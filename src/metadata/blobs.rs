@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::MetadataError;
 use super::attributes::flag;
+use super::locking::RowLock;
 use super::rows::{LIST_CHUNK, parsed, placeholders, size, size_to_sql};
 use crate::oci::{Digest, RepositoryName};
 
@@ -100,6 +101,16 @@ pub async fn insert(
     .fetch_one(connection)
     .await?;
     Ok(id)
+}
+
+/// Whether the bytes of a blob are in the store and stay there until the transaction ends.
+pub async fn hold(connection: &mut AnyConnection, id: i64) -> Result<bool, MetadataError> {
+    let sql = format!(
+        "SELECT id FROM blobs WHERE id = $1 AND state = 'present'{}",
+        RowLock::Alone.clause(connection)
+    );
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_optional(connection).await?;
+    Ok(row.is_some())
 }
 
 /// Makes a blob visible in a repository, again if it was. Manifests that were pushed without it

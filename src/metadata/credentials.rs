@@ -3,6 +3,14 @@ use sqlx::{AnyConnection, FromRow, Row as _};
 
 use super::{MetadataError, now};
 
+/// The columns of [`Credential`], by name: a server of an older version works on while a newer one adds
+/// columns.
+macro_rules! columns {
+    () => {
+        "id, uid, identity_id, kind, label, hash, restriction, created_at, expires_at"
+    };
+}
+
 /// What an identity proves itself with. Its secret is here only as a hash.
 #[derive(Clone)]
 pub struct Credential {
@@ -88,11 +96,12 @@ pub async fn insert(
     connection: &mut AnyConnection,
     new: &NewCredential<'_>,
 ) -> Result<Credential, MetadataError> {
-    let query = sqlx::query_as(
+    let query = sqlx::query_as(concat!(
         "INSERT INTO credentials
              (uid, identity_id, kind, label, hash, restriction, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
-    );
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ",
+        columns!()
+    ));
     let query = query
         .bind(new.uid)
         .bind(new.identity_id)
@@ -109,8 +118,11 @@ pub async fn password_of(
     connection: &mut AnyConnection,
     identity_id: i64,
 ) -> Result<Option<Credential>, MetadataError> {
-    let query =
-        sqlx::query_as("SELECT * FROM credentials WHERE identity_id = $1 AND kind = 'password'");
+    let query = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM credentials WHERE identity_id = $1 AND kind = 'password'"
+    ));
     Ok(query.bind(identity_id).fetch_optional(connection).await?)
 }
 
@@ -119,7 +131,11 @@ pub async fn by_hash(
     connection: &mut AnyConnection,
     hash: &str,
 ) -> Result<Option<Credential>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM credentials WHERE hash = $1 AND kind <> 'password'");
+    let query = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM credentials WHERE hash = $1 AND kind <> 'password'"
+    ));
     Ok(query.bind(hash).fetch_optional(connection).await?)
 }
 
@@ -127,7 +143,7 @@ pub async fn by_id(
     connection: &mut AnyConnection,
     id: i64,
 ) -> Result<Option<Credential>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM credentials WHERE id = $1");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM credentials WHERE id = $1"));
     Ok(query.bind(id).fetch_optional(connection).await?)
 }
 
@@ -135,7 +151,7 @@ pub async fn by_uid(
     connection: &mut AnyConnection,
     uid: &str,
 ) -> Result<Option<Credential>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM credentials WHERE uid = $1");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM credentials WHERE uid = $1"));
     Ok(query.bind(uid).fetch_optional(connection).await?)
 }
 
@@ -144,7 +160,11 @@ pub async fn of_identity(
     connection: &mut AnyConnection,
     identity_id: i64,
 ) -> Result<Vec<Credential>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM credentials WHERE identity_id = $1 ORDER BY id");
+    let query = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM credentials WHERE identity_id = $1 ORDER BY id"
+    ));
     Ok(query.bind(identity_id).fetch_all(connection).await?)
 }
 

@@ -2,17 +2,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyPool, Connection as _, Executor as _, Transaction};
 
 use super::MetadataError;
 
-/// Connections for reading beside the one that writes.
-const READERS: u32 = 8;
+/// Connections to SQLite for reading beside the one that writes.
+const SQLITE_READERS: u32 = 8;
 
 /// How each SQLite connection is set up: readers go on beside the writer, and a commit is on the
 /// disk when it returns.
-const SQLITE_PRAGMAS: &str = "\
+const SQLITE_SESSION: &str = "\
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
@@ -20,17 +21,51 @@ const SQLITE_PRAGMAS: &str = "\
     PRAGMA cache_size = -16384;
     PRAGMA temp_store = MEMORY;";
 
-static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+/// How each PostgreSQL connection is set up: nobody waits for ever for a lock, a replica that
+/// froze in the middle of a transaction loses its locks, and a commit is on the disk when it
+/// returns, even if the server's own settings are weaker.
+const POSTGRES_SESSION: &str = "\
+    SET lock_timeout = '20s';
+    SET idle_in_transaction_session_timeout = '30s';
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') = 'off';";
+
+/// A connection that lay idle for longer is tried before it is used: the server may have been
+/// restarted, or something in between may have dropped it.
+const TRUSTED_IDLE: Duration = Duration::from_secs(2);
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The database of rows. Cheap to clone.
 ///
 /// SQLite takes one writer at a time, so writers queue for a single connection instead of finding
-/// the file locked.
+/// the file locked. On PostgreSQL all share one pool, here and on other replicas.
 #[derive(Clone)]
 pub struct Database {
     readers: AnyPool,
-    writer: AnyPool,
+    writers: AnyPool,
+    engine: Engine,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Changes that are made one after the other, by whatever replica, as they decide by more rows
+/// than they could lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// Of who may do what.
+    Access = 1,
+    /// Removing what has expired.
+    Sweep = 2,
+}
+
+/// What the numbers of [`Alone`] are added to, so that they meet no other program's locks.
+const ALONE: i64 = 0x6f72_6c6f_7000_0000;
 
 impl Database {
     /// The URL of the SQLite file at `path`, which is made if it is missing.
@@ -38,15 +73,21 @@ impl Database {
         format!("sqlite://{}?mode=rwc", path.display())
     }
 
-    /// Connects and brings the schema up to date.
+    /// Connects and brings the schema up to date; replicas that start at once do so one after the
+    /// other. PostgreSQL is given at most `max_connections`.
     ///
     /// # Errors
     /// [`MetadataError`] if the database cannot be reached or its schema is of a newer program.
-    pub async fn open(url: &str) -> Result<Self, MetadataError> {
+    pub async fn open(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
         install_default_drivers();
-        if !url.starts_with("sqlite:") {
-            return Err(MetadataError::Engine(url.split(':').next().unwrap_or_default().into()));
+        match url.split(':').next().unwrap_or_default() {
+            "sqlite" => Self::open_sqlite(url).await,
+            "postgres" | "postgresql" => Self::open_postgres(url, max_connections).await,
+            other => Err(MetadataError::Engine(other.into())),
         }
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self, MetadataError> {
         let pool = || {
             AnyPoolOptions::new()
                 .test_before_acquire(false)
@@ -55,15 +96,49 @@ impl Database {
                 .idle_timeout(None)
                 .after_connect(|connection, _| {
                     Box::pin(async move {
-                        connection.execute(SQLITE_PRAGMAS).await?;
+                        connection.execute(SQLITE_SESSION).await?;
                         Ok(())
                     })
                 })
         };
-        let writer = pool().max_connections(1).connect(url).await?;
-        SQLITE_MIGRATIONS.run(&writer).await?;
-        let readers = pool().max_connections(READERS).connect(url).await?;
-        Ok(Self { readers, writer })
+        let writers = pool().max_connections(1).connect(url).await?;
+        SQLITE_MIGRATIONS.run(&writers).await?;
+        let readers = pool().max_connections(SQLITE_READERS).connect(url).await?;
+        Ok(Self { readers, writers, engine: Engine::Sqlite })
+    }
+
+    async fn open_postgres(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
+        // A connection of its own: a migration may take longer than a request may wait, and if it
+        // fails its lock ends with the connection.
+        let mut connection = sqlx::AnyConnection::connect(url).await?;
+        POSTGRES_MIGRATIONS.run(&mut connection).await?;
+        connection.close().await?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
+            .before_acquire(|connection, metadata| {
+                Box::pin(async move {
+                    if metadata.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(POSTGRES_SESSION).await?;
+                    Ok(())
+                })
+            })
+            .connect(url)
+            .await?;
+        Ok(Self { readers: pool.clone(), writers: pool, engine: Engine::Postgres })
+    }
+
+    /// Whether other processes may work on this database at the same time.
+    pub fn is_shared(&self) -> bool {
+        self.engine == Engine::Postgres
     }
 
     /// A connection for queries that change nothing.
@@ -71,10 +146,32 @@ impl Database {
         Ok(self.readers.acquire().await?)
     }
 
-    /// A transaction that may write. What it reads stays as read until it ends, so a decision may
-    /// depend on it. Dropped without a commit, it changes nothing.
+    /// A transaction that may write. Dropped without a commit, it changes nothing.
+    ///
+    /// On SQLite it is the only one. On PostgreSQL others commit meanwhile, and each query sees
+    /// what was committed before it: what a decision depends on must be held by a row lock, in the
+    /// order repository, blob, manifest, tag.
     pub async fn begin(&self) -> Result<Transaction<'static, Any>, MetadataError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        let statement = match self.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        Ok(self.writers.begin_with(statement).await?)
+    }
+
+    /// As [`Database::begin`], and no other of its kind goes on until it ends.
+    pub async fn begin_alone(
+        &self,
+        kind: Alone,
+    ) -> Result<Transaction<'static, Any>, MetadataError> {
+        let mut transaction = self.begin().await?;
+        if self.engine == Engine::Postgres {
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .bind(ALONE + kind as i64)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction)
     }
 
     /// # Errors
@@ -87,6 +184,6 @@ impl Database {
     /// Ends all connections, so that SQLite folds its log into the main file.
     pub async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writers.close().await;
     }
 }

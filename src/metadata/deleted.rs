@@ -315,12 +315,15 @@ impl Remains {
     pub const ALL: [Self; 5] =
         [Self::Manifests, Self::Tags, Self::BlobLinks, Self::History, Self::Repositories];
 
+    /// Each asks once more, outside of the list, when the row was deleted: meanwhile it may have
+    /// come back.
     fn sql(self) -> &'static str {
         match self {
             Self::Manifests => {
                 "DELETE FROM manifests WHERE id IN (
                      SELECT id FROM manifests
-                     WHERE deleted_at IS NOT NULL AND deleted_at <= $1 LIMIT $2)"
+                     WHERE deleted_at IS NOT NULL AND deleted_at <= $1 LIMIT $2)
+                 AND deleted_at <= $1"
             }
             Self::Tags => {
                 "DELETE FROM deleted_tags WHERE (repository_id, deleted_at, name) IN (
@@ -334,7 +337,8 @@ impl Remains {
                        AND NOT EXISTS (
                            SELECT 1 FROM manifest_references x
                            WHERE x.repository_id = l.repository_id AND x.blob_id = l.blob_id)
-                     LIMIT $2)"
+                     LIMIT $2)
+                 AND deleted_at <= $1"
             }
             Self::History => {
                 "DELETE FROM tag_history WHERE id IN (
@@ -349,7 +353,8 @@ impl Remains {
                        AND NOT EXISTS (SELECT 1 FROM deleted_tags x WHERE x.repository_id = r.id)
                        AND NOT EXISTS (
                            SELECT 1 FROM repository_blobs x WHERE x.repository_id = r.id)
-                     LIMIT $2)"
+                     LIMIT $2)
+                 AND deleted_at <= $1"
             }
         }
     }

@@ -3,6 +3,14 @@ use sqlx::{AnyConnection, FromRow, Row as _};
 
 use super::{MetadataError, now};
 
+/// The columns of [`Identity`], by name: a server of an older version works on while a newer one adds
+/// columns.
+macro_rules! columns {
+    () => {
+        "id, uid, kind, name, display_name, enabled, created_at, updated_at"
+    };
+}
+
 /// Somebody who may sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -68,7 +76,7 @@ pub async fn by_id(
     connection: &mut AnyConnection,
     id: i64,
 ) -> Result<Option<Identity>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM identities WHERE id = $1");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM identities WHERE id = $1"));
     Ok(query.bind(id).fetch_optional(connection).await?)
 }
 
@@ -76,7 +84,7 @@ pub async fn by_uid(
     connection: &mut AnyConnection,
     uid: &str,
 ) -> Result<Option<Identity>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM identities WHERE uid = $1");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM identities WHERE uid = $1"));
     Ok(query.bind(uid).fetch_optional(connection).await?)
 }
 
@@ -84,7 +92,7 @@ pub async fn by_name(
     connection: &mut AnyConnection,
     name: &str,
 ) -> Result<Option<Identity>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM identities WHERE name = $1");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM identities WHERE name = $1"));
     Ok(query.bind(name).fetch_optional(connection).await?)
 }
 
@@ -96,12 +104,31 @@ pub async fn insert(
     name: &str,
     display_name: &str,
 ) -> Result<Identity, MetadataError> {
-    let query = sqlx::query_as(
+    let query = sqlx::query_as(concat!(
         "INSERT INTO identities (uid, kind, name, display_name, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $5) RETURNING *",
-    );
+         VALUES ($1, $2, $3, $4, $5, $5) RETURNING ",
+        columns!()
+    ));
     let query = query.bind(uid).bind(kind.as_str()).bind(name).bind(display_name).bind(now());
     Ok(query.fetch_one(connection).await?)
+}
+
+/// The id of the federated identity of this name, which is made if it is missing.
+pub async fn find_or_create_federated(
+    connection: &mut AnyConnection,
+    uid: &str,
+    name: &str,
+) -> Result<i64, MetadataError> {
+    if let Some(identity) = by_name(connection, name).await? {
+        return Ok(identity.id);
+    }
+    // The update lets RETURNING give the row that another connection made meanwhile.
+    let query = sqlx::query_scalar(
+        "INSERT INTO identities (uid, kind, name, created_at, updated_at)
+         VALUES ($1, 'federated', $2, $3, $3)
+         ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id",
+    );
+    Ok(query.bind(uid).bind(name).bind(now()).fetch_one(connection).await?)
 }
 
 /// Identities of a kind in the order of their names, those after `after` first.
@@ -111,9 +138,11 @@ pub async fn list(
     after: &str,
     limit: u32,
 ) -> Result<Vec<Identity>, MetadataError> {
-    let query = sqlx::query_as(
-        "SELECT * FROM identities WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
-    );
+    let query = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM identities WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3"
+    ));
     let query = query.bind(kind.as_str()).bind(after).bind(i64::from(limit));
     Ok(query.fetch_all(connection).await?)
 }

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::attributes::flag;
+use super::locking::RowLock;
 use super::rows::{LIST_CHUNK, parsed, parsed_or_null, placeholders, size, size_to_sql};
 use super::{AttributeChanges, Attributes, MetadataError};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, ReferenceRole, RepositoryName, Tag};
@@ -104,21 +105,23 @@ impl ManifestKey {
     }
 }
 
-/// Looks up a manifest whether it is deleted or not.
-pub async fn find_key(
+/// Looks up a manifest whether it is deleted or not, and holds it.
+pub async fn hold(
     connection: &mut AnyConnection,
     repository_id: i64,
     digest: &Digest,
 ) -> Result<Option<ManifestKey>, MetadataError> {
-    let row = sqlx::query(
+    let sql = format!(
         "SELECT id, deleted_at, subject_digest,
                 delete_enabled, write_enabled, read_enabled, list_enabled
-         FROM manifests WHERE repository_id = $1 AND digest = $2",
-    )
-    .bind(repository_id)
-    .bind(digest.as_str())
-    .fetch_optional(connection)
-    .await?;
+         FROM manifests WHERE repository_id = $1 AND digest = $2{}",
+        RowLock::Alone.clause(connection)
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(repository_id)
+        .bind(digest.as_str())
+        .fetch_optional(connection)
+        .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some(ManifestKey {
         id: row.try_get("id")?,

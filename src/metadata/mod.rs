@@ -1,4 +1,4 @@
-//! Rows: what the registry knows about its content, in SQLite.
+//! Rows: what the registry knows about its content, in SQLite or PostgreSQL.
 //!
 //! One file an aggregate, each with the row types and every query on them. A query takes the
 //! connection to run on, so that the caller decides what belongs to one transaction. Nothing here
@@ -10,9 +10,11 @@ pub mod blobs;
 pub mod credentials;
 mod database;
 pub mod deleted;
+mod error;
 pub mod federated_sign_ins;
 pub mod federation_rules;
 pub mod identities;
+mod locking;
 pub mod manifest_copies;
 pub mod manifest_records;
 pub mod manifests;
@@ -30,21 +32,10 @@ pub mod trusted_issuers;
 pub mod uploads;
 
 pub use attributes::{AttributeChanges, Attributes};
-pub use database::Database;
+pub use database::{Alone, Database};
+pub use error::{Failure, MetadataError};
+pub use locking::retry;
 pub use order::{Order, Place};
-
-#[derive(Debug, thiserror::Error)]
-pub enum MetadataError {
-    #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
-    #[error("the database's schema could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    #[error("databases of type {0:?} are not supported: use sqlite:PATH")]
-    Engine(Box<str>),
-    /// Something else than Orlop wrote to the database, or it is damaged.
-    #[error("the database holds {value:?} as {column}, which is not valid")]
-    Damaged { column: &'static str, value: String },
-}
 
 /// Microseconds since 1970, UTC: the time as all rows keep it.
 pub fn now() -> i64 {

@@ -1,6 +1,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
+use super::locking::RowLock;
 use super::rows::parsed;
 use super::{AttributeChanges, Attributes, MetadataError};
 use crate::oci::{Digest, RepositoryName};
@@ -81,20 +82,35 @@ pub async fn hold(
     row.as_ref().map(RepositoryKey::from_row).transpose()
 }
 
-/// A repository that is made if it is missing. One that was deleted comes back, with the
-/// attributes that it had.
-pub async fn find_or_create(
+/// As [`find`], and nobody holds it by [`hold`] until the transaction ends; others may share it.
+async fn share(
+    connection: &mut AnyConnection,
+    name: &RepositoryName,
+) -> Result<Option<RepositoryKey>, MetadataError> {
+    let sql = format!(
+        "SELECT id, delete_enabled, write_enabled, read_enabled, list_enabled
+         FROM repositories WHERE name = $1 AND deleted_at IS NULL{}",
+        RowLock::Shared.clause(connection)
+    );
+    let row =
+        sqlx::query(AssertSqlSafe(sql)).bind(name.as_str()).fetch_optional(connection).await?;
+    row.as_ref().map(RepositoryKey::from_row).transpose()
+}
+
+/// A repository that is made if it is missing, shared with others that add blobs to it. One that
+/// was deleted comes back, with the attributes that it had.
+pub async fn share_or_create(
     connection: &mut AnyConnection,
     name: &RepositoryName,
     now: i64,
 ) -> Result<RepositoryKey, MetadataError> {
-    if let Some(key) = find(connection, name).await? {
+    if let Some(key) = share(connection, name).await? {
         return Ok(key);
     }
     create(connection, name, now).await
 }
 
-/// As [`find_or_create`], and held as by [`hold`].
+/// As [`share_or_create`], but held as by [`hold`].
 pub async fn hold_or_create(
     connection: &mut AnyConnection,
     name: &RepositoryName,
@@ -128,10 +144,14 @@ pub async fn get(
     connection: &mut AnyConnection,
     name: &RepositoryName,
 ) -> Result<Option<Repository>, MetadataError> {
-    let row = sqlx::query("SELECT * FROM repositories WHERE name = $1 AND deleted_at IS NULL")
-        .bind(name.as_str())
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query(
+        "SELECT id, name, created_at, updated_at, manifest_count, tag_count,
+                delete_enabled, write_enabled, read_enabled, list_enabled
+         FROM repositories WHERE name = $1 AND deleted_at IS NULL",
+    )
+    .bind(name.as_str())
+    .fetch_optional(connection)
+    .await?;
     row.as_ref().map(Repository::from_row).transpose()
 }
 

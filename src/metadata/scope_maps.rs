@@ -2,6 +2,14 @@ use sqlx::{AnyConnection, FromRow};
 
 use super::{MetadataError, now};
 
+/// The columns of [`ScopeMap`], by name: a server of an older version works on while a newer one adds
+/// columns.
+macro_rules! columns {
+    () => {
+        "id, name, description, created_at, updated_at"
+    };
+}
+
 /// A set of rights under a name of its own.
 #[derive(Clone, Debug, FromRow)]
 pub struct ScopeMap {
@@ -20,7 +28,7 @@ pub struct Rule {
 }
 
 pub async fn list(connection: &mut AnyConnection) -> Result<Vec<ScopeMap>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM scope_maps ORDER BY name");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM scope_maps ORDER BY name"));
     Ok(query.fetch_all(connection).await?)
 }
 
@@ -28,7 +36,7 @@ pub async fn by_name(
     connection: &mut AnyConnection,
     name: &str,
 ) -> Result<Option<ScopeMap>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM scope_maps WHERE name = $1");
+    let query = sqlx::query_as(concat!("SELECT ", columns!(), " FROM scope_maps WHERE name = $1"));
     Ok(query.bind(name).fetch_optional(connection).await?)
 }
 
@@ -49,12 +57,13 @@ pub async fn put(
     description: &str,
     rules: &[Rule],
 ) -> Result<ScopeMap, MetadataError> {
-    let query = sqlx::query_as(
+    let query = sqlx::query_as(concat!(
         "INSERT INTO scope_maps (name, description, created_at, updated_at)
          VALUES ($1, $2, $3, $3)
          ON CONFLICT (name) DO UPDATE SET description = $2, updated_at = $3
-         RETURNING *",
-    );
+         RETURNING ",
+        columns!()
+    ));
     let scope_map: ScopeMap =
         query.bind(name).bind(description).bind(now()).fetch_one(&mut *connection).await?;
     let query = sqlx::query("DELETE FROM scope_map_rules WHERE scope_map_id = $1");

@@ -2,6 +2,14 @@ use sqlx::{AnyConnection, FromRow};
 
 use super::{MetadataError, now};
 
+/// The columns of [`TrustedIssuer`], by name: a server of an older version works on while a newer one adds
+/// columns.
+macro_rules! columns {
+    () => {
+        "id, uid, name, url, audience, groups_claim, client_id, client_secret, created_at"
+    };
+}
+
 /// An OpenID provider whose ID tokens are accepted.
 #[derive(Clone, FromRow)]
 pub struct TrustedIssuer {
@@ -31,7 +39,8 @@ pub struct NewTrustedIssuer<'a> {
 }
 
 pub async fn list(connection: &mut AnyConnection) -> Result<Vec<TrustedIssuer>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM trusted_issuers ORDER BY name");
+    let query =
+        sqlx::query_as(concat!("SELECT ", columns!(), " FROM trusted_issuers ORDER BY name"));
     Ok(query.fetch_all(connection).await?)
 }
 
@@ -39,7 +48,8 @@ pub async fn by_id(
     connection: &mut AnyConnection,
     id: i64,
 ) -> Result<Option<TrustedIssuer>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM trusted_issuers WHERE id = $1");
+    let query =
+        sqlx::query_as(concat!("SELECT ", columns!(), " FROM trusted_issuers WHERE id = $1"));
     Ok(query.bind(id).fetch_optional(connection).await?)
 }
 
@@ -47,7 +57,8 @@ pub async fn by_name(
     connection: &mut AnyConnection,
     name: &str,
 ) -> Result<Option<TrustedIssuer>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM trusted_issuers WHERE name = $1");
+    let query =
+        sqlx::query_as(concat!("SELECT ", columns!(), " FROM trusted_issuers WHERE name = $1"));
     Ok(query.bind(name).fetch_optional(connection).await?)
 }
 
@@ -55,7 +66,8 @@ pub async fn by_url(
     connection: &mut AnyConnection,
     url: &str,
 ) -> Result<Option<TrustedIssuer>, MetadataError> {
-    let query = sqlx::query_as("SELECT * FROM trusted_issuers WHERE url = $1");
+    let query =
+        sqlx::query_as(concat!("SELECT ", columns!(), " FROM trusted_issuers WHERE url = $1"));
     Ok(query.bind(url).fetch_optional(connection).await?)
 }
 
@@ -63,11 +75,12 @@ pub async fn insert(
     connection: &mut AnyConnection,
     new: &NewTrustedIssuer<'_>,
 ) -> Result<TrustedIssuer, MetadataError> {
-    let query = sqlx::query_as(
+    let query = sqlx::query_as(concat!(
         "INSERT INTO trusted_issuers
              (uid, name, url, audience, groups_claim, client_id, client_secret, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *",
-    );
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ",
+        columns!()
+    ));
     let query = query
         .bind(new.uid)
         .bind(new.name)

@@ -171,6 +171,7 @@ pub async fn delete_expired(
     let rows = sqlx::query(
         "DELETE FROM uploads WHERE id IN
            (SELECT id FROM uploads WHERE expires_at <= $1 AND lease_until <= $1 LIMIT $2)
+           AND expires_at <= $1
          RETURNING id",
     )
     .bind(now)

@@ -4,7 +4,7 @@
 use super::locks::{check_read, check_write};
 use super::{Item, Registry, RegistryError};
 use crate::metadata::blobs::{Blob, FoundBlob};
-use crate::metadata::{self, now};
+use crate::metadata::{self, now, retry};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::BlobReader;
 
@@ -38,16 +38,23 @@ impl Registry {
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
         let now = now();
-        let mut transaction = self.database.begin().await?;
-        let found = metadata::blobs::find(&mut transaction, from, digest).await?;
-        let Some(FoundBlob { blob, .. }) = found.filter(|found| found.is_readable) else {
-            return Ok(false);
-        };
-        let key = metadata::repositories::find_or_create(&mut transaction, repository, now).await?;
-        check_write(&key.attributes, || Item::Repository(repository.clone()))?;
-        metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
-        transaction.commit().await?;
-        Ok(true)
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let found = metadata::blobs::find(&mut transaction, from, digest).await?;
+            let Some(FoundBlob { blob, .. }) = found.filter(|found| found.is_readable) else {
+                return Ok(false);
+            };
+            let key =
+                metadata::repositories::share_or_create(&mut transaction, repository, now).await?;
+            check_write(&key.attributes, || Item::Repository(repository.clone()))?;
+            if !metadata::blobs::hold(&mut transaction, blob.id).await? {
+                return Ok(false);
+            }
+            metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Repositories from which the blob could be mounted.
@@ -65,22 +72,26 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<(), RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let unknown = || blob_unknown(repository, digest);
-        let key = metadata::repositories::find(&mut transaction, repository)
-            .await?
-            .ok_or_else(unknown)?;
-        check_write(&key.attributes, || Item::Repository(repository.clone()))?;
-        let FoundBlob { blob, .. } = metadata::blobs::find(&mut transaction, repository, digest)
-            .await?
-            .ok_or_else(unknown)?;
-        let user = metadata::blobs::user(&mut transaction, key.id, blob.id).await?;
-        if let Some(manifest) = user {
-            return Err(RegistryError::BlobInUse { digest: digest.clone(), manifest });
-        }
-        metadata::blobs::unlink(&mut transaction, key.id, blob.id, now()).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let unknown = || blob_unknown(repository, digest);
+            let key = metadata::repositories::hold(&mut transaction, repository)
+                .await?
+                .ok_or_else(unknown)?;
+            check_write(&key.attributes, || Item::Repository(repository.clone()))?;
+            let FoundBlob { blob, .. } =
+                metadata::blobs::find(&mut transaction, repository, digest)
+                    .await?
+                    .ok_or_else(unknown)?;
+            let user = metadata::blobs::user(&mut transaction, key.id, blob.id).await?;
+            if let Some(manifest) = user {
+                return Err(RegistryError::BlobInUse { digest: digest.clone(), manifest });
+            }
+            metadata::blobs::unlink(&mut transaction, key.id, blob.id, now()).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -16,7 +16,7 @@ use crate::metadata::deleted::{
 use crate::metadata::manifest_records::ManifestRecord;
 use crate::metadata::manifests::ManifestKey;
 use crate::metadata::repositories::NameRange;
-use crate::metadata::{self, Place, now};
+use crate::metadata::{self, Alone, Place, now, retry};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
 const DAY: i64 = 24 * 3600 * 1_000_000;
@@ -40,22 +40,25 @@ impl Registry {
         repository: &RepositoryName,
         actor: &str,
     ) -> Result<DeletedContent, RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let held = Held::find(&mut transaction, repository, actor).await?;
-        locks::check_delete(&held.key.attributes, || Item::Repository(repository.clone()))?;
-        match deleted::locked_item(&mut transaction, held.id()).await? {
-            Some(Locked::Manifest(digest)) => return Err(locked(held.manifest(&digest))),
-            Some(Locked::Tag(tag)) => return Err(locked(held.tag(&tag))),
-            None => {}
-        }
-        let (id, now) = (held.id(), held.now);
-        metadata::tag_history::record_end_of_all(&mut transaction, id, actor, now).await?;
-        let content = deleted::delete_repository(&mut transaction, held.key, now).await?;
-        if let Some(tag) = content.tags.iter().find(|tag| self.is_immutable(repository, tag)) {
-            return Err(Disallowed::Immutable(held.tag(tag)).into());
-        }
-        transaction.commit().await?;
-        Ok(content)
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let held = Held::find(&mut transaction, repository, actor).await?;
+            locks::check_delete(&held.key.attributes, || Item::Repository(repository.clone()))?;
+            match deleted::locked_item(&mut transaction, held.id()).await? {
+                Some(Locked::Manifest(digest)) => return Err(locked(held.manifest(&digest))),
+                Some(Locked::Tag(tag)) => return Err(locked(held.tag(&tag))),
+                None => {}
+            }
+            let (id, now) = (held.id(), held.now);
+            metadata::tag_history::record_end_of_all(&mut transaction, id, actor, now).await?;
+            let content = deleted::delete_repository(&mut transaction, held.key, now).await?;
+            if let Some(tag) = content.tags.iter().find(|tag| self.is_immutable(repository, tag)) {
+                return Err(Disallowed::Immutable(held.tag(tag)).into());
+            }
+            transaction.commit().await?;
+            Ok(content)
+        })
+        .await
     }
 
     /// Deleted repositories within any of `visible`, in ASCII order, from the first after `last`.
@@ -109,31 +112,34 @@ impl Registry {
         let RestoreManifest { repository, digest, tag, force, actor } = restore;
         let unknown = || manifest_unknown(repository, &Reference::Digest(digest.clone()));
         let since = self.restorable_since();
-        let mut transaction = self.database.begin().await?;
-        find_deleted_or_not(&mut transaction, repository).await?;
-        let held = Held::find_or_create(&mut transaction, repository, actor).await?;
-        held.check_write()?;
-        let key = metadata::manifests::find_key(&mut transaction, held.id(), digest)
-            .await?
-            .filter(|key| key.deleted_at.is_none_or(|deleted_at| deleted_at > since))
-            .ok_or_else(unknown)?;
-        if !key.is_deleted() && tag.is_none() {
-            return Err(unknown());
-        }
-        self.check_restorable(&mut transaction, &held, &key).await?;
-        if key.is_deleted() {
-            let (id, now) = (held.id(), held.now);
-            deleted::restore_manifest(&mut transaction, id, key.id, now).await?;
-        }
-        let new_tags = match tag {
-            None => 0,
-            Some(tag) => {
-                self.restore_tag(&mut transaction, &held, tag, key.id, restore, force).await?
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            find_deleted_or_not(&mut transaction, repository).await?;
+            let held = Held::find_or_create(&mut transaction, repository, actor).await?;
+            held.check_write()?;
+            let key = metadata::manifests::hold(&mut transaction, held.id(), digest)
+                .await?
+                .filter(|key| key.deleted_at.is_none_or(|deleted_at| deleted_at > since))
+                .ok_or_else(unknown)?;
+            if !key.is_deleted() && tag.is_none() {
+                return Err(unknown());
             }
-        };
-        held.touch(&mut transaction, i64::from(key.is_deleted()), new_tags).await?;
-        transaction.commit().await?;
-        Ok(())
+            self.check_restorable(&mut transaction, &held, &key).await?;
+            if key.is_deleted() {
+                let (id, now) = (held.id(), held.now);
+                deleted::restore_manifest(&mut transaction, id, key.id, now).await?;
+            }
+            let new_tags = match tag {
+                None => 0,
+                Some(tag) => {
+                    self.restore_tag(&mut transaction, &held, tag, key.id, restore, force).await?
+                }
+            };
+            held.touch(&mut transaction, i64::from(key.is_deleted()), new_tags).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// What a manifest needs comes back before it.
@@ -144,7 +150,7 @@ impl Registry {
         key: &ManifestKey,
     ) -> Result<(), RegistryError> {
         if let Some(subject) = &key.subject {
-            let found = metadata::manifests::find_key(connection, held.id(), subject).await?;
+            let found = metadata::manifests::hold(connection, held.id(), subject).await?;
             if found.is_some_and(|subject| subject.is_deleted()) {
                 return Err(RegistryError::SubjectDeleted(subject.clone()));
             }
@@ -192,9 +198,13 @@ impl Registry {
         for remains in Remains::ALL {
             let mut has_more = true;
             while has_more {
-                let mut transaction = self.database.begin().await?;
-                has_more = deleted::purge(&mut transaction, remains, until).await?;
-                transaction.commit().await?;
+                has_more = retry(async || {
+                    let mut transaction = self.database.begin_alone(Alone::Sweep).await?;
+                    let has_more = deleted::purge(&mut transaction, remains, until).await?;
+                    transaction.commit().await?;
+                    Ok::<_, RegistryError>(has_more)
+                })
+                .await?;
             }
         }
         Ok(())

@@ -9,9 +9,9 @@ use super::locks::{check_delete, check_read, check_write};
 use super::paging::PageSize;
 use super::platform::ImagePlatform;
 use super::{Item, Page, Registry, RegistryError};
-use crate::metadata;
 use crate::metadata::manifests::{NewManifest, NewReference, StoredManifest};
 use crate::metadata::repositories::RepositoryKey;
+use crate::metadata::{self, retry};
 use crate::oci::{
     Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType, Reference, ReferenceRole,
     RepositoryName, Tag,
@@ -73,23 +73,28 @@ impl Registry {
         let manifest = Manifest::parse(push.content_type, &push.content)?;
         let digest = check_digest(push.reference, &push.content)?;
         let platform = self.image_platform(push.repository, &manifest).await?;
-        let mut transaction = self.database.begin().await?;
-        let held = Held::find_or_create(&mut transaction, push.repository, push.actor).await?;
-        held.check_write()?;
-        let (manifest_id, is_new) = self
-            .store_manifest(&mut transaction, &held, &digest, &manifest, &push, &platform)
-            .await?;
-        let named = match push.reference {
-            Reference::Tag(tag) => Some(tag),
-            Reference::Digest(_) => None,
-        };
-        let mut new_tags = 0;
-        for tag in named.into_iter().chain(push.tags) {
-            let is_new = self.set_tag(&mut transaction, &held, tag, manifest_id, &digest).await?;
-            new_tags += i64::from(is_new);
-        }
-        held.touch(&mut transaction, i64::from(is_new), new_tags).await?;
-        transaction.commit().await?;
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let held = Held::find_or_create(&mut transaction, push.repository, push.actor).await?;
+            held.check_write()?;
+            let (manifest_id, is_new) = self
+                .store_manifest(&mut transaction, &held, &digest, &manifest, &push, &platform)
+                .await?;
+            let named = match push.reference {
+                Reference::Tag(tag) => Some(tag),
+                Reference::Digest(_) => None,
+            };
+            let mut new_tags = 0;
+            for tag in named.into_iter().chain(push.tags) {
+                let is_new =
+                    self.set_tag(&mut transaction, &held, tag, manifest_id, &digest).await?;
+                new_tags += i64::from(is_new);
+            }
+            held.touch(&mut transaction, i64::from(is_new), new_tags).await?;
+            transaction.commit().await?;
+            Ok::<_, RegistryError>(())
+        })
+        .await?;
         Ok(PushedManifest { digest, subject: manifest.subject.map(|subject| subject.digest) })
     }
 
@@ -104,7 +109,7 @@ impl Registry {
         platform: &ImagePlatform,
     ) -> Result<(i64, bool), RegistryError> {
         let (repository_id, now) = (held.id(), held.now);
-        let key = metadata::manifests::find_key(connection, repository_id, digest).await?;
+        let key = metadata::manifests::hold(connection, repository_id, digest).await?;
         if let Some(key) = &key
             && !key.is_deleted()
         {
@@ -185,29 +190,32 @@ impl Registry {
         digest: &Digest,
         actor: &str,
     ) -> Result<(), RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let held = Held::find(&mut transaction, repository, actor).await?;
-        held.check_write()?;
-        let key = metadata::manifests::find_key(&mut transaction, held.id(), digest)
-            .await?
-            .filter(|key| !key.is_deleted())
-            .ok_or_else(|| manifest_unknown(repository, &Reference::Digest(digest.clone())))?;
-        check_delete(&key.attributes, || held.manifest(digest))?;
-        if !self.settings.sparse_indexes
-            && let Some(index) =
-                metadata::manifests::parent(&mut transaction, held.id(), digest).await?
-        {
-            return Err(RegistryError::ManifestInUse { digest: digest.clone(), index });
-        }
-        let tags = metadata::tags::of_manifest(&mut transaction, key.id).await?;
-        for tag in &tags {
-            self.remove_tag(&mut transaction, &held, tag).await?;
-        }
-        metadata::manifests::delete(&mut transaction, key.id, held.now).await?;
-        let tags = i64::try_from(tags.len()).unwrap_or(i64::MAX);
-        held.touch(&mut transaction, -1, -tags).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let held = Held::find(&mut transaction, repository, actor).await?;
+            held.check_write()?;
+            let key = metadata::manifests::hold(&mut transaction, held.id(), digest)
+                .await?
+                .filter(|key| !key.is_deleted())
+                .ok_or_else(|| manifest_unknown(repository, &Reference::Digest(digest.clone())))?;
+            check_delete(&key.attributes, || held.manifest(digest))?;
+            if !self.settings.sparse_indexes
+                && let Some(index) =
+                    metadata::manifests::parent(&mut transaction, held.id(), digest).await?
+            {
+                return Err(RegistryError::ManifestInUse { digest: digest.clone(), index });
+            }
+            let tags = metadata::tags::of_manifest(&mut transaction, key.id).await?;
+            for tag in &tags {
+                self.remove_tag(&mut transaction, &held, tag).await?;
+            }
+            metadata::manifests::delete(&mut transaction, key.id, held.now).await?;
+            let tags = i64::try_from(tags.len()).unwrap_or(i64::MAX);
+            held.touch(&mut transaction, -1, -tags).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Manifests whose subject is `subject`; none if the subject or the repository is unknown.

@@ -9,7 +9,7 @@ use super::listing::find_manifest;
 use super::locks::{check_read, check_write};
 use super::manifests::{find_repository, manifest_unknown};
 use super::{Item, Registry, RegistryError};
-use crate::metadata::{self, manifest_copies};
+use crate::metadata::{self, manifest_copies, retry};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
 /// One tag that is to name an image of another repository, or of the same.
@@ -27,6 +27,14 @@ impl Registry {
     /// A target repository gets the manifest with its children and with what refers to it, such as
     /// signatures. Blobs are linked, not copied.
     pub async fn promote(
+        &self,
+        promotions: &[Promotion],
+        actor: &str,
+    ) -> Result<Vec<Digest>, RegistryError> {
+        retry(async || self.promote_all(promotions, actor).await).await
+    }
+
+    async fn promote_all(
         &self,
         promotions: &[Promotion],
         actor: &str,
@@ -91,12 +99,11 @@ impl Registry {
                 continue;
             }
             seen.insert(digest.as_str().to_owned());
-            let Some(source) =
-                metadata::manifests::find_key(connection, source_id, &digest).await?
+            let Some(source) = metadata::manifests::hold(connection, source_id, &digest).await?
             else {
                 continue;
             };
-            let there = metadata::manifests::find_key(connection, target.id(), &digest).await?;
+            let there = metadata::manifests::hold(connection, target.id(), &digest).await?;
             let (id, now) = (target.id(), target.now);
             match there {
                 Some(there) if !there.is_deleted() => {}

@@ -4,7 +4,7 @@ use super::held::Held;
 use super::manifests::{find_repository, manifest_unknown};
 use super::paging::PageSize;
 use super::{Page, Registry, RegistryError};
-use crate::metadata;
+use crate::metadata::{self, retry};
 use crate::oci::{Reference, RepositoryName, Tag};
 
 impl Registry {
@@ -29,15 +29,18 @@ impl Registry {
         tag: &Tag,
         actor: &str,
     ) -> Result<(), RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let held = Held::find(&mut transaction, repository, actor).await?;
-        held.check_write()?;
-        let key = metadata::tags::find(&mut transaction, held.id(), tag)
-            .await?
-            .ok_or_else(|| manifest_unknown(repository, &Reference::Tag(tag.clone())))?;
-        self.remove_tag(&mut transaction, &held, &key).await?;
-        held.touch(&mut transaction, 0, -1).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let held = Held::find(&mut transaction, repository, actor).await?;
+            held.check_write()?;
+            let key = metadata::tags::find(&mut transaction, held.id(), tag)
+                .await?
+                .ok_or_else(|| manifest_unknown(repository, &Reference::Tag(tag.clone())))?;
+            self.remove_tag(&mut transaction, &held, &key).await?;
+            held.touch(&mut transaction, 0, -1).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }

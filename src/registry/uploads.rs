@@ -9,7 +9,7 @@ use super::ingest::{Incoming, Ingested, ingest};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
 use crate::metadata::uploads::Upload;
-use crate::metadata::{self, Database, now};
+use crate::metadata::{self, Alone, Database, now, retry};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
 use crate::storage::UploadWriter;
 
@@ -228,7 +228,7 @@ impl Registry {
     /// Removes sessions that expired, and bytes of sessions that are no more.
     pub async fn expire_uploads(&self) -> Result<(), RegistryError> {
         loop {
-            let mut transaction = self.database.begin().await?;
+            let mut transaction = self.database.begin_alone(Alone::Sweep).await?;
             let ids =
                 metadata::uploads::delete_expired(&mut transaction, now(), EXPIRY_BATCH).await?;
             transaction.commit().await?;
@@ -352,19 +352,23 @@ impl Registry {
         lease: Option<Lease>,
     ) -> Result<(), RegistryError> {
         self.store.finish_upload(id, digest).await?;
-        let now = now();
-        let mut transaction = self.database.begin().await?;
-        let key = metadata::repositories::find_or_create(&mut transaction, repository, now).await?;
-        check_write(&key.attributes, || Item::Repository(repository.clone()))?;
-        let blob_id = metadata::blobs::insert(&mut transaction, digest, size, now).await?;
-        metadata::blobs::link(&mut transaction, key.id, blob_id, now).await?;
-        if let Some(lease) = lease
-            && !metadata::uploads::delete_leased(&mut transaction, id, lease.token).await?
-        {
-            return Err(RegistryError::UploadBusy);
-        }
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let now = now();
+            let mut transaction = self.database.begin().await?;
+            let key =
+                metadata::repositories::share_or_create(&mut transaction, repository, now).await?;
+            check_write(&key.attributes, || Item::Repository(repository.clone()))?;
+            let blob_id = metadata::blobs::insert(&mut transaction, digest, size, now).await?;
+            metadata::blobs::link(&mut transaction, key.id, blob_id, now).await?;
+            if let Some(lease) = &lease
+                && !metadata::uploads::delete_leased(&mut transaction, id, lease.token).await?
+            {
+                return Err(RegistryError::UploadBusy);
+            }
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     async fn discard(&self, lease: Lease) -> Result<(), RegistryError> {

@@ -6,11 +6,11 @@
 //! its default.
 
 mod auth;
-mod database;
 mod error;
 mod fields;
 mod known;
 mod log;
+mod metadata;
 mod policy;
 mod registry;
 mod server;
@@ -20,9 +20,9 @@ mod storage;
 use serde::{Deserialize, Serialize};
 
 pub use auth::AuthSettings;
-pub use database::{DatabaseSettings, DatabaseUrl};
 pub use error::SettingsError;
 pub use log::{LogFormat, LogSettings};
+pub use metadata::{DatabaseUrl, MetadataSettings};
 pub use policy::PolicySettings;
 pub use registry::RegistrySettings;
 pub use server::ServerSettings;
@@ -36,7 +36,7 @@ pub struct Settings {
     pub policy: Vec<PolicySettings>,
     pub server: ServerSettings,
     pub log: LogSettings,
-    pub database: DatabaseSettings,
+    pub metadata: MetadataSettings,
     pub storage: StorageSettings,
     pub registry: RegistrySettings,
     pub auth: AuthSettings,

@@ -12,7 +12,7 @@ use super::{Settings, SettingsError};
 const PREFIX: &str = "ORLOP__";
 
 /// Keys whose values are not repeated in messages.
-const SECRETS: &[&str] = &["database.url"];
+const SECRETS: &[&str] = &["metadata.url"];
 
 /// All that says settings; later fields win.
 #[derive(Default)]
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn messages_keep_secrets() {
-        let error = from_file("[database]\nurl = [\"postgres://me:hush@db\"]").unwrap_err();
-        assert!(error.contains("database.url = ***") && !error.contains("hush"), "{error}");
+        let error = from_file("[metadata]\nurl = [\"postgres://me:hush@db\"]").unwrap_err();
+        assert!(error.contains("metadata.url = ***") && !error.contains("hush"), "{error}");
     }
 }

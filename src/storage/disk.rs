@@ -180,7 +180,8 @@ impl DiskStore {
         let probe = self.root.join("uploads").join(".probe");
         blocking(move || {
             fs::write(&probe, b"")?;
-            Ok(fs::remove_file(&probe)?)
+            // Another server on the same folder may have removed it.
+            Ok(remove_if_there(&probe)?)
         })
         .await
     }

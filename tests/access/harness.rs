@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+use crate::support::TestDatabase;
+
 pub const SERVICE: &str = "registry.test";
 pub const PASSWORD: &str = "correct horse";
 /// Between two looks at a condition.
@@ -31,6 +33,7 @@ pub struct Registry {
     pub router: Router,
     pub database: Database,
     pub folder: TempDir,
+    pub rows: TestDatabase,
 }
 
 pub struct Answer {
@@ -46,8 +49,8 @@ impl Registry {
 
     pub async fn start_with(settings: AuthSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = Database::sqlite_url(&folder.path().join("orlop.db"));
-        let database = Database::open(&url).await.unwrap();
+        let rows = TestDatabase::new(folder.path()).await;
+        let database = Database::open(rows.url(), 4).await.unwrap();
         let settings = Settings { auth: settings, ..Settings::default() };
         let auth = Auth::open(database.clone(), &settings.auth).await.unwrap();
         auth.bootstrap(Some(PASSWORD.into())).await.unwrap().unwrap();
@@ -55,7 +58,7 @@ impl Registry {
         let content = orlop::registry::Registry::new(database.clone(), store, &settings);
         let app = App { registry: content, auth: auth.clone(), settings: Arc::new(settings) };
         let router = orlop::http::router(app);
-        Self { auth, router, database, folder }
+        Self { auth, router, database, folder, rows }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

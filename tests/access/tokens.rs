@@ -8,6 +8,7 @@ use orlop::settings::AuthSettings;
 use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, REMOTE, Registry, SERVICE, basic, name};
+use crate::support::TestDatabase;
 
 #[tokio::test]
 async fn the_first_start_makes_an_admin_and_later_ones_do_not() {
@@ -18,14 +19,13 @@ async fn the_first_start_makes_an_admin_and_later_ones_do_not() {
     assert_eq!(admin.name(), "admin");
     assert!(admin.may(Action::MetadataWrite, &name("any/repository")));
     assert!(admin.may_in_registry(RegistryAction::Admin));
-    assert!(registry.folder.path().join("orlop.db").exists());
 }
 
 #[tokio::test]
 async fn a_generated_password_signs_in() {
     let folder = tempfile::tempdir().unwrap();
-    let url = Database::sqlite_url(&folder.path().join("orlop.db"));
-    let database = Database::open(&url).await.unwrap();
+    let rows = TestDatabase::new(folder.path()).await;
+    let database = Database::open(rows.url(), 4).await.unwrap();
     let auth = Auth::open(database, &AuthSettings::default()).await.unwrap();
     let admin = auth.bootstrap(None).await.unwrap().unwrap();
     assert!(admin.is_generated);

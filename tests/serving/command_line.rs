@@ -126,14 +126,14 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ("ORLOP__SERVER__LISTEN", "127.0.0.1:2"),
         ("ORLOP__SERVER__MAX_CONNECTIONS", "8"),
         ("ORLOP__AUTH__ANONYMOUS_PULL", "public/*,docs"),
-        ("ORLOP__DATABASE__URL", "postgres://orlop:hush@db/orlop"),
+        ("ORLOP__METADATA__URL", "postgres://orlop:hush@db/orlop"),
     ];
     let shown = shown(folder.path(), &["--listen", "127.0.0.1:3"], &environment);
     assert_eq!(shown["server"]["listen"].as_str(), Some("127.0.0.1:3"));
     assert_eq!(shown["server"]["max_connections"].as_integer(), Some(8));
     assert_eq!(shown["server"]["idle_timeout_seconds"].as_integer(), Some(5));
     assert_eq!(shown["auth"]["anonymous_pull"].as_array().map(Vec::len), Some(2));
-    assert_eq!(shown["database"]["url"].as_str(), Some("postgres://orlop:***@db/orlop"));
+    assert_eq!(shown["metadata"]["url"].as_str(), Some("postgres://orlop:***@db/orlop"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! client programs. Every test has its own server, folders and client configuration, so all of them
 //! run in parallel and none touches the user's own files.
 
+pub mod database;
 pub mod http;
 pub mod oidc_provider;
 pub mod server;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+pub use database::TestDatabase;
 pub use http::Http;
 pub use oidc_provider::OidcProvider;
 pub use server::{ADMIN, Options, Orlop, PASSWORD};

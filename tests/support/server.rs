@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::Http;
+use super::{Http, TestDatabase};
 
 /// The first administrator of every test server.
 pub const ADMIN: &str = "admin";
@@ -32,11 +32,13 @@ pub struct Options {
     pub tls: bool,
 }
 
-/// A server on its own port and data folder. Dropping it kills it and removes the folder.
+/// A server on its own port, data folder and database. Dropping it kills it and removes both.
 pub struct Orlop {
     options: Options,
-    folder: TempDir,
+    // Before the others, so that nothing works on them any more when they go.
     running: Running,
+    folder: Arc<TempDir>,
+    database: Arc<TestDatabase>,
 }
 
 struct Running {
@@ -49,6 +51,13 @@ struct Running {
 impl Orlop {
     pub async fn start(options: Options) -> Self {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
+        std::fs::create_dir(folder.path().join("data")).expect("cannot create a folder");
+        let database = TestDatabase::new(&folder.path().join("data")).await;
+        Self::start_on(options, folder, database).await
+    }
+
+    /// A server whose rows are in `database`, and its bytes in `folder`.
+    async fn start_on(options: Options, folder: TempDir, database: TestDatabase) -> Self {
         if let Some(config) = &options.config {
             std::fs::write(folder.path().join("orlop.toml"), config)
                 .expect("cannot write settings");
@@ -56,8 +65,27 @@ impl Orlop {
         if options.tls {
             write_certificate(folder.path());
         }
-        let running = Running::start(&options, folder.path()).await;
-        Self { options, folder, running }
+        let running = Running::start(&options, folder.path(), database.url()).await;
+        Self { options, running, folder: Arc::new(folder), database: Arc::new(database) }
+    }
+
+    /// Servers with the same settings on one PostgreSQL database and one data folder, started at
+    /// the same time; none if there is no PostgreSQL here.
+    pub async fn replicas(count: usize, options: Options) -> Option<Vec<Self>> {
+        let database = TestDatabase::postgres().await?;
+        let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
+        let (database, folder) = (Arc::new(database), Arc::new(folder));
+        if let Some(config) = &options.config {
+            std::fs::write(folder.path().join("orlop.toml"), config)
+                .expect("cannot write settings");
+        }
+        let starting = (0..count).map(|_| Running::start(&options, folder.path(), database.url()));
+        let running = futures_util::future::join_all(starting).await;
+        let replicas = running.into_iter().map(|running| {
+            let (folder, database) = (Arc::clone(&folder), Arc::clone(&database));
+            Self { options: options.clone(), running, folder, database }
+        });
+        Some(replicas.collect())
     }
 
     /// `127.0.0.1:PORT`, as clients name the registry.
@@ -130,12 +158,13 @@ impl Orlop {
     /// Starts a stopped or killed server on the same data folder, on a new port.
     pub async fn restart(&mut self) {
         assert!(self.running.child.id().is_none(), "stop or kill the server first");
-        self.running = Running::start(&self.options, self.folder.path()).await;
+        let url = self.database.url();
+        self.running = Running::start(&self.options, self.folder.path(), url).await;
     }
 }
 
 impl Running {
-    async fn start(options: &Options, folder: &Path) -> Self {
+    async fn start(options: &Options, folder: &Path, database: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
         command
             .arg("serve")
@@ -151,6 +180,7 @@ impl Running {
         let mut child = command
             .args(&options.arguments)
             .env("ORLOP_ADMIN_PASSWORD", PASSWORD)
+            .env("ORLOP__METADATA__URL", database)
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
             .stdin(Stdio::null())

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::{Actor, AdministrationError, keep_an_owner, record};
 use crate::auth::{Auth, Pattern, Role, secret};
 use crate::metadata::roles::{self, Assignment, NewAssignment};
-use crate::metadata::{identities, scope_maps};
+use crate::metadata::{Alone, identities, retry, scope_maps};
 
 const MAX_GROUP: usize = 255;
 
@@ -40,46 +40,49 @@ impl Auth {
         what: Assigned<'_>,
         pattern: &Pattern,
     ) -> Result<Assignment, AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let (identity_id, group_name) = match to {
-            AssignedTo::Identity(name) => {
-                let identity = identities::by_name(&mut transaction, name).await?;
-                let identity =
-                    identity.ok_or_else(|| AdministrationError::unknown("identity", name))?;
-                (Some(identity.id), None)
-            }
-            AssignedTo::Group(name) if name.is_empty() || name.len() > MAX_GROUP => {
-                return Err(AdministrationError::invalid(format!(
-                    "a group's name has 1 to {MAX_GROUP} bytes"
-                )));
-            }
-            AssignedTo::Group(name) => (None, Some(name)),
-        };
-        let (role, scope_map_id) = match what {
-            Assigned::Role(role) => (Some(role.as_str()), None),
-            Assigned::ScopeMap(name) => {
-                let scope_map = scope_maps::by_name(&mut transaction, name).await?;
-                let scope_map =
-                    scope_map.ok_or_else(|| AdministrationError::unknown("scope map", name))?;
-                (None, Some(scope_map.id))
-            }
-        };
-        let (uid, pattern) = (secret::uid(), pattern.to_string());
-        let new = NewAssignment {
-            uid: &uid,
-            identity_id,
-            group_name,
-            role,
-            scope_map_id,
-            pattern: &pattern,
-        };
-        roles::insert(&mut transaction, &new).await?;
-        let assignment = roles::by_uid(&mut transaction, &uid)
-            .await?
-            .ok_or_else(|| AdministrationError::unknown("assignment", &uid))?;
-        record_assignment(&mut transaction, actor, "role.assign", &assignment).await?;
-        transaction.commit().await?;
-        Ok(assignment)
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let (identity_id, group_name) = match to {
+                AssignedTo::Identity(name) => {
+                    let identity = identities::by_name(&mut transaction, name).await?;
+                    let identity =
+                        identity.ok_or_else(|| AdministrationError::unknown("identity", name))?;
+                    (Some(identity.id), None)
+                }
+                AssignedTo::Group(name) if name.is_empty() || name.len() > MAX_GROUP => {
+                    return Err(AdministrationError::invalid(format!(
+                        "a group's name has 1 to {MAX_GROUP} bytes"
+                    )));
+                }
+                AssignedTo::Group(name) => (None, Some(name)),
+            };
+            let (role, scope_map_id) = match what {
+                Assigned::Role(role) => (Some(role.as_str()), None),
+                Assigned::ScopeMap(name) => {
+                    let scope_map = scope_maps::by_name(&mut transaction, name).await?;
+                    let scope_map =
+                        scope_map.ok_or_else(|| AdministrationError::unknown("scope map", name))?;
+                    (None, Some(scope_map.id))
+                }
+            };
+            let (uid, pattern) = (secret::uid(), pattern.to_string());
+            let new = NewAssignment {
+                uid: &uid,
+                identity_id,
+                group_name,
+                role,
+                scope_map_id,
+                pattern: &pattern,
+            };
+            roles::insert(&mut transaction, &new).await?;
+            let assignment = roles::by_uid(&mut transaction, &uid)
+                .await?
+                .ok_or_else(|| AdministrationError::unknown("assignment", &uid))?;
+            record_assignment(&mut transaction, actor, "role.assign", &assignment).await?;
+            transaction.commit().await?;
+            Ok(assignment)
+        })
+        .await
     }
 
     /// # Errors
@@ -89,15 +92,18 @@ impl Auth {
         actor: &Actor<'_>,
         uid: &str,
     ) -> Result<(), AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let assignment = roles::by_uid(&mut transaction, uid)
-            .await?
-            .ok_or_else(|| AdministrationError::unknown("assignment", uid))?;
-        roles::delete(&mut transaction, uid).await?;
-        keep_an_owner(&mut transaction).await?;
-        record_assignment(&mut transaction, actor, "role.unassign", &assignment).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let assignment = roles::by_uid(&mut transaction, uid)
+                .await?
+                .ok_or_else(|| AdministrationError::unknown("assignment", uid))?;
+            roles::delete(&mut transaction, uid).await?;
+            keep_an_owner(&mut transaction).await?;
+            record_assignment(&mut transaction, actor, "role.unassign", &assignment).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -4,8 +4,8 @@ use super::{Actor, AdministrationError, check_plain_name, record};
 use crate::auth::federation::{Condition, trusted_url};
 use crate::auth::{Auth, Pattern, Role, secret};
 use crate::metadata::federation_rules::{self, FederationRule, NewFederationRule};
-use crate::metadata::identities;
 use crate::metadata::trusted_issuers::{self, NewTrustedIssuer, TrustedIssuer};
+use crate::metadata::{Alone, identities, retry};
 
 pub struct NewIssuer<'a> {
     pub name: &'a str,
@@ -61,32 +61,35 @@ impl Auth {
                  for this registry",
             ));
         }
-        let mut transaction = self.0.database.begin().await?;
-        if trusted_issuers::by_name(&mut transaction, new.name).await?.is_some() {
-            return Err(AdministrationError::exists("issuer", new.name));
-        }
-        if trusted_issuers::by_url(&mut transaction, new.url).await?.is_some() {
-            return Err(AdministrationError::exists("issuer", new.url));
-        }
-        let row = NewTrustedIssuer {
-            uid: &secret::uid(),
-            name: new.name,
-            url: new.url,
-            audience: new.audience,
-            groups_claim: new.groups_claim,
-            client_id: new.client_id,
-            client_secret: new.client_secret,
-        };
-        let issuer = trusted_issuers::insert(&mut transaction, &row).await?;
-        let detail = json!({
-            "url": new.url,
-            "audience": new.audience,
-            "groupsClaim": new.groups_claim,
-            "clientId": new.client_id,
-        });
-        record(&mut transaction, actor, "issuer.create", new.name, &detail).await?;
-        transaction.commit().await?;
-        Ok(issuer)
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            if trusted_issuers::by_name(&mut transaction, new.name).await?.is_some() {
+                return Err(AdministrationError::exists("issuer", new.name));
+            }
+            if trusted_issuers::by_url(&mut transaction, new.url).await?.is_some() {
+                return Err(AdministrationError::exists("issuer", new.url));
+            }
+            let row = NewTrustedIssuer {
+                uid: &secret::uid(),
+                name: new.name,
+                url: new.url,
+                audience: new.audience,
+                groups_claim: new.groups_claim,
+                client_id: new.client_id,
+                client_secret: new.client_secret,
+            };
+            let issuer = trusted_issuers::insert(&mut transaction, &row).await?;
+            let detail = json!({
+                "url": new.url,
+                "audience": new.audience,
+                "groupsClaim": new.groups_claim,
+                "clientId": new.client_id,
+            });
+            record(&mut transaction, actor, "issuer.create", new.name, &detail).await?;
+            transaction.commit().await?;
+            Ok(issuer)
+        })
+        .await
     }
 
     /// Trusts an issuer no longer; all that was issued on its tokens ends.
@@ -98,13 +101,16 @@ impl Auth {
         actor: &Actor<'_>,
         name: &str,
     ) -> Result<(), AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let issuer = trusted_issuers::by_name(&mut transaction, name).await?;
-        let issuer = issuer.ok_or_else(|| AdministrationError::unknown("issuer", name))?;
-        trusted_issuers::delete(&mut transaction, issuer.id).await?;
-        record(&mut transaction, actor, "issuer.delete", name, &json!({})).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let issuer = trusted_issuers::by_name(&mut transaction, name).await?;
+            let issuer = issuer.ok_or_else(|| AdministrationError::unknown("issuer", name))?;
+            trusted_issuers::delete(&mut transaction, issuer.id).await?;
+            record(&mut transaction, actor, "issuer.delete", name, &json!({})).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Lets the ID tokens of an issuer whose claims meet a condition stand for something.
@@ -120,44 +126,47 @@ impl Auth {
     ) -> Result<String, AdministrationError> {
         Condition::parse(condition)
             .map_err(|error| AdministrationError::invalid(error.to_string()))?;
-        let mut transaction = self.0.database.begin().await?;
-        let trusted = trusted_issuers::by_name(&mut transaction, issuer).await?;
-        let trusted = trusted.ok_or_else(|| AdministrationError::unknown("issuer", issuer))?;
-        let uid = secret::uid();
-        let (identity_id, role, pattern) = match stands_for {
-            StandsFor::Identity(name) => {
-                let identity = identities::by_name(&mut transaction, name).await?;
-                let identity =
-                    identity.ok_or_else(|| AdministrationError::unknown("identity", name))?;
-                (Some(identity.id), None, None)
-            }
-            StandsFor::Role(role, pattern) => {
-                (None, Some(role.as_str()), Some(pattern.to_string()))
-            }
-        };
-        let rule = NewFederationRule {
-            uid: &uid,
-            issuer_id: trusted.id,
-            condition,
-            identity_id,
-            role,
-            pattern: pattern.as_deref(),
-        };
-        federation_rules::insert(&mut transaction, &rule).await?;
-        let detail = match stands_for {
-            StandsFor::Identity(name) => {
-                json!({ "id": uid, "condition": condition, "identity": name })
-            }
-            StandsFor::Role(role, pattern) => json!({
-                "id": uid,
-                "condition": condition,
-                "role": role.as_str(),
-                "repositories": pattern,
-            }),
-        };
-        record(&mut transaction, actor, "issuer.add-rule", issuer, &detail).await?;
-        transaction.commit().await?;
-        Ok(uid)
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let trusted = trusted_issuers::by_name(&mut transaction, issuer).await?;
+            let trusted = trusted.ok_or_else(|| AdministrationError::unknown("issuer", issuer))?;
+            let uid = secret::uid();
+            let (identity_id, role, pattern) = match stands_for {
+                StandsFor::Identity(name) => {
+                    let identity = identities::by_name(&mut transaction, name).await?;
+                    let identity =
+                        identity.ok_or_else(|| AdministrationError::unknown("identity", name))?;
+                    (Some(identity.id), None, None)
+                }
+                StandsFor::Role(role, pattern) => {
+                    (None, Some(role.as_str()), Some(pattern.to_string()))
+                }
+            };
+            let rule = NewFederationRule {
+                uid: &uid,
+                issuer_id: trusted.id,
+                condition,
+                identity_id,
+                role,
+                pattern: pattern.as_deref(),
+            };
+            federation_rules::insert(&mut transaction, &rule).await?;
+            let detail = match stands_for {
+                StandsFor::Identity(name) => {
+                    json!({ "id": uid, "condition": condition, "identity": name })
+                }
+                StandsFor::Role(role, pattern) => json!({
+                    "id": uid,
+                    "condition": condition,
+                    "role": role.as_str(),
+                    "repositories": pattern,
+                }),
+            };
+            record(&mut transaction, actor, "issuer.add-rule", issuer, &detail).await?;
+            transaction.commit().await?;
+            Ok(uid)
+        })
+        .await
     }
 
     /// # Errors
@@ -168,17 +177,20 @@ impl Auth {
         issuer: &str,
         uid: &str,
     ) -> Result<(), AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let trusted = trusted_issuers::by_name(&mut transaction, issuer).await?;
-        let trusted = trusted.ok_or_else(|| AdministrationError::unknown("issuer", issuer))?;
-        let rules = federation_rules::of_issuer(&mut transaction, trusted.id).await?;
-        if !rules.iter().any(|rule| rule.uid == uid) {
-            return Err(AdministrationError::unknown("rule", uid));
-        }
-        federation_rules::delete(&mut transaction, uid).await?;
-        record(&mut transaction, actor, "issuer.remove-rule", issuer, &json!({ "id": uid }))
-            .await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let trusted = trusted_issuers::by_name(&mut transaction, issuer).await?;
+            let trusted = trusted.ok_or_else(|| AdministrationError::unknown("issuer", issuer))?;
+            let rules = federation_rules::of_issuer(&mut transaction, trusted.id).await?;
+            if !rules.iter().any(|rule| rule.uid == uid) {
+                return Err(AdministrationError::unknown("rule", uid));
+            }
+            federation_rules::delete(&mut transaction, uid).await?;
+            record(&mut transaction, actor, "issuer.remove-rule", issuer, &json!({ "id": uid }))
+                .await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }

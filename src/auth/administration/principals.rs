@@ -6,7 +6,7 @@ use crate::auth::Auth;
 use crate::auth::secret::{self, SecretKind};
 use crate::metadata::credentials::{self, CredentialKind, NewCredential};
 use crate::metadata::identities::{self, Identity, IdentityKind};
-use crate::metadata::now;
+use crate::metadata::{Alone, now, retry};
 
 /// Two, so that a new one is in use before the old one goes.
 pub const MAX_SECRETS: usize = 2;
@@ -28,15 +28,18 @@ impl Auth {
         new: &NewPrincipal<'_>,
     ) -> Result<(Identity, NewSecret), AdministrationError> {
         check_text("display name", new.display_name)?;
-        let mut transaction = self.0.database.begin().await?;
-        let (uid, kind) = (secret::uid(), IdentityKind::Principal);
-        let principal =
-            identities::insert(&mut transaction, &uid, kind, &uid, new.display_name).await?;
-        let secret = add_secret(&mut transaction, &principal, "", new.secret_seconds).await?;
-        let detail = json!({ "displayName": new.display_name });
-        record(&mut transaction, actor, "principal.create", &uid, &detail).await?;
-        transaction.commit().await?;
-        Ok((principal, secret))
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let (uid, kind) = (secret::uid(), IdentityKind::Principal);
+            let principal =
+                identities::insert(&mut transaction, &uid, kind, &uid, new.display_name).await?;
+            let secret = add_secret(&mut transaction, &principal, "", new.secret_seconds).await?;
+            let detail = json!({ "displayName": new.display_name });
+            record(&mut transaction, actor, "principal.create", &uid, &detail).await?;
+            transaction.commit().await?;
+            Ok((principal, secret))
+        })
+        .await
     }
 
     /// Adds a second secret, so that the first can be removed when nothing uses it any more.
@@ -50,24 +53,27 @@ impl Auth {
         label: &str,
         seconds: Option<u32>,
     ) -> Result<NewSecret, AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let principal = named(&mut transaction, IdentityKind::Principal, name).await?;
-        let mut present = 0;
-        for credential in credentials::of_identity(&mut transaction, principal.id).await? {
-            if credential.is_expired(now()) {
-                credentials::delete(&mut transaction, credential.id).await?;
-            } else {
-                present += 1;
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let principal = named(&mut transaction, IdentityKind::Principal, name).await?;
+            let mut present = 0;
+            for credential in credentials::of_identity(&mut transaction, principal.id).await? {
+                if credential.is_expired(now()) {
+                    credentials::delete(&mut transaction, credential.id).await?;
+                } else {
+                    present += 1;
+                }
             }
-        }
-        if present >= MAX_SECRETS {
-            return Err(AdministrationError::TooManySecrets(MAX_SECRETS));
-        }
-        let secret = add_secret(&mut transaction, &principal, label, seconds).await?;
-        let detail = json!({ "secret": secret.credential.uid, "label": label });
-        record(&mut transaction, actor, "principal.add-secret", name, &detail).await?;
-        transaction.commit().await?;
-        Ok(secret)
+            if present >= MAX_SECRETS {
+                return Err(AdministrationError::TooManySecrets(MAX_SECRETS));
+            }
+            let secret = add_secret(&mut transaction, &principal, label, seconds).await?;
+            let detail = json!({ "secret": secret.credential.uid, "label": label });
+            record(&mut transaction, actor, "principal.add-secret", name, &detail).await?;
+            transaction.commit().await?;
+            Ok(secret)
+        })
+        .await
     }
 
     /// Removes a secret or a personal access token; what was issued on it ends.
@@ -81,18 +87,21 @@ impl Auth {
         name: &str,
         uid: &str,
     ) -> Result<(), AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let identity = named(&mut transaction, kind, name).await?;
-        let credential = credentials::by_uid(&mut transaction, uid)
-            .await?
-            .filter(|credential| credential.identity_id == identity.id)
-            .filter(|credential| credential.kind != CredentialKind::Password)
-            .ok_or_else(|| AdministrationError::unknown("credential", uid))?;
-        credentials::delete(&mut transaction, credential.id).await?;
-        let action = format!("{}.remove-{}", kind.as_str(), credential.kind.as_str());
-        record(&mut transaction, actor, &action, name, &json!({ "id": uid })).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let identity = named(&mut transaction, kind, name).await?;
+            let credential = credentials::by_uid(&mut transaction, uid)
+                .await?
+                .filter(|credential| credential.identity_id == identity.id)
+                .filter(|credential| credential.kind != CredentialKind::Password)
+                .ok_or_else(|| AdministrationError::unknown("credential", uid))?;
+            credentials::delete(&mut transaction, credential.id).await?;
+            let action = format!("{}.remove-{}", kind.as_str(), credential.kind.as_str());
+            record(&mut transaction, actor, &action, name, &json!({ "id": uid })).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

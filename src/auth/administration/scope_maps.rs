@@ -3,6 +3,7 @@ use serde_json::json;
 use super::{Actor, AdministrationError, check_plain_name, check_text, record};
 use crate::auth::{ActionSet, Auth, Pattern, Role};
 use crate::metadata::scope_maps::{self, Rule, ScopeMap};
+use crate::metadata::{Alone, retry};
 
 const MAX_RULES: usize = 500;
 
@@ -55,13 +56,17 @@ impl Auth {
                 actions: actions.to_string(),
             })
             .collect();
-        let mut transaction = self.0.database.begin().await?;
-        scope_maps::put(&mut transaction, name, description, &rules).await?;
-        let lines: Vec<_> =
-            rules.iter().map(|rule| format!("{} {}", rule.pattern, rule.actions)).collect();
-        record(&mut transaction, actor, "scope-map.put", name, &json!({ "rules": lines })).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            scope_maps::put(&mut transaction, name, description, &rules).await?;
+            let lines: Vec<_> =
+                rules.iter().map(|rule| format!("{} {}", rule.pattern, rule.actions)).collect();
+            record(&mut transaction, actor, "scope-map.put", name, &json!({ "rules": lines }))
+                .await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// # Errors
@@ -71,17 +76,20 @@ impl Auth {
         actor: &Actor<'_>,
         name: &str,
     ) -> Result<(), AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let scope_map = scope_maps::by_name(&mut transaction, name)
-            .await?
-            .ok_or_else(|| AdministrationError::unknown("scope map", name))?;
-        if scope_maps::is_assigned(&mut transaction, scope_map.id).await? {
-            return Err(AdministrationError::Assigned(name.into()));
-        }
-        scope_maps::delete(&mut transaction, scope_map.id).await?;
-        record(&mut transaction, actor, "scope-map.delete", name, &json!({})).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let scope_map = scope_maps::by_name(&mut transaction, name)
+                .await?
+                .ok_or_else(|| AdministrationError::unknown("scope map", name))?;
+            if scope_maps::is_assigned(&mut transaction, scope_map.id).await? {
+                return Err(AdministrationError::Assigned(name.into()));
+            }
+            scope_maps::delete(&mut transaction, scope_map.id).await?;
+            record(&mut transaction, actor, "scope-map.delete", name, &json!({})).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

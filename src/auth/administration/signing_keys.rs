@@ -2,8 +2,8 @@ use serde_json::json;
 
 use super::{Actor, AdministrationError, record};
 use crate::auth::{Auth, KEYS_KEPT_FOR, keys};
-use crate::metadata::now;
 use crate::metadata::signing_keys::{self, SigningKeyRow};
+use crate::metadata::{Alone, now, retry};
 
 impl Auth {
     /// The keys that verify access tokens; the first one signs.
@@ -24,7 +24,17 @@ impl Auth {
         actor: &Actor<'_>,
         at_once: bool,
     ) -> Result<String, AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
+        let kid = retry(async || self.add_signing_key(actor, at_once).await).await?;
+        self.load_keys().await?;
+        Ok(kid)
+    }
+
+    async fn add_signing_key(
+        &self,
+        actor: &Actor<'_>,
+        at_once: bool,
+    ) -> Result<String, AdministrationError> {
+        let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
         let kid = keys::add(&mut transaction).await?;
         // Another replica may sign with the old key until it looks again.
         let overlap = i64::from(self.0.access_token_seconds) + 2 * KEYS_KEPT_FOR.as_secs() as i64;
@@ -33,10 +43,6 @@ impl Auth {
         record(&mut transaction, actor, "signing-key.rotate", &kid, &json!({ "atOnce": at_once }))
             .await?;
         transaction.commit().await?;
-        self.load_keys().await?;
-        if at_once {
-            self.0.verified.clear();
-        }
         Ok(kid)
     }
 }

@@ -8,6 +8,7 @@ use crate::auth::secret::{self, SecretKind};
 use crate::auth::{ANONYMOUS, Auth};
 use crate::metadata::credentials::{self, Credential, CredentialKind, NewCredential};
 use crate::metadata::identities::{self, Identity, IdentityKind};
+use crate::metadata::{Alone, retry};
 
 const MAX_NAME: usize = 128;
 const MIN_PASSWORD: usize = 8;
@@ -86,17 +87,20 @@ impl Auth {
         check_name(new.name)?;
         check_text("display name", new.display_name)?;
         let (hash, generated) = self.hash_or_generate(new.password).await?;
-        let mut transaction = self.0.database.begin().await?;
-        if identities::by_name(&mut transaction, new.name).await?.is_some() {
-            return Err(AdministrationError::exists("identity", new.name));
-        }
-        let (uid, kind) = (secret::uid(), IdentityKind::User);
-        let user =
-            identities::insert(&mut transaction, &uid, kind, new.name, new.display_name).await?;
-        put_password(&mut transaction, &user, &hash).await?;
-        record(&mut transaction, actor, "user.create", new.name, &json!({})).await?;
-        transaction.commit().await?;
-        Ok((user, generated))
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            if identities::by_name(&mut transaction, new.name).await?.is_some() {
+                return Err(AdministrationError::exists("identity", new.name));
+            }
+            let (uid, kind) = (secret::uid(), IdentityKind::User);
+            let user = identities::insert(&mut transaction, &uid, kind, new.name, new.display_name)
+                .await?;
+            put_password(&mut transaction, &user, &hash).await?;
+            record(&mut transaction, actor, "user.create", new.name, &json!({})).await?;
+            transaction.commit().await?;
+            Ok((user, generated.clone()))
+        })
+        .await
     }
 
     /// Gives a user another password, and answers it if it was made up here. Tokens that were
@@ -111,12 +115,15 @@ impl Auth {
         password: NewPassword<'_>,
     ) -> Result<Option<String>, AdministrationError> {
         let (hash, generated) = self.hash_or_generate(password).await?;
-        let mut transaction = self.0.database.begin().await?;
-        let user = named(&mut transaction, IdentityKind::User, name).await?;
-        put_password(&mut transaction, &user, &hash).await?;
-        record(&mut transaction, actor, "user.set-password", name, &json!({})).await?;
-        transaction.commit().await?;
-        Ok(generated)
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let user = named(&mut transaction, IdentityKind::User, name).await?;
+            put_password(&mut transaction, &user, &hash).await?;
+            record(&mut transaction, actor, "user.set-password", name, &json!({})).await?;
+            transaction.commit().await?;
+            Ok(generated.clone())
+        })
+        .await
     }
 
     /// # Errors
@@ -128,19 +135,22 @@ impl Auth {
         name: &str,
         update: &Update<'_>,
     ) -> Result<Identity, AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let identity = named(&mut transaction, kind, name).await?;
-        let display_name = update.display_name.unwrap_or(&identity.display_name);
-        check_text("display name", display_name)?;
-        let enabled = update.enabled.unwrap_or(identity.enabled);
-        identities::update(&mut transaction, identity.id, display_name, enabled).await?;
-        keep_an_owner(&mut transaction).await?;
-        let detail = json!({ "displayName": display_name, "enabled": enabled });
-        let action = format!("{}.update", kind.as_str());
-        record(&mut transaction, actor, &action, name, &detail).await?;
-        let identity = named(&mut transaction, kind, name).await?;
-        transaction.commit().await?;
-        Ok(identity)
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let identity = named(&mut transaction, kind, name).await?;
+            let display_name = update.display_name.unwrap_or(&identity.display_name);
+            check_text("display name", display_name)?;
+            let enabled = update.enabled.unwrap_or(identity.enabled);
+            identities::update(&mut transaction, identity.id, display_name, enabled).await?;
+            keep_an_owner(&mut transaction).await?;
+            let detail = json!({ "displayName": display_name, "enabled": enabled });
+            let action = format!("{}.update", kind.as_str());
+            record(&mut transaction, actor, &action, name, &detail).await?;
+            let identity = named(&mut transaction, kind, name).await?;
+            transaction.commit().await?;
+            Ok(identity)
+        })
+        .await
     }
 
     /// Removes an identity with all it has.
@@ -153,14 +163,17 @@ impl Auth {
         kind: IdentityKind,
         name: &str,
     ) -> Result<(), AdministrationError> {
-        let mut transaction = self.0.database.begin().await?;
-        let identity = named(&mut transaction, kind, name).await?;
-        identities::delete(&mut transaction, identity.id).await?;
-        keep_an_owner(&mut transaction).await?;
-        let action = format!("{}.delete", kind.as_str());
-        record(&mut transaction, actor, &action, name, &json!({})).await?;
-        transaction.commit().await?;
-        Ok(())
+        retry(async || {
+            let mut transaction = self.0.database.begin_alone(Alone::Access).await?;
+            let identity = named(&mut transaction, kind, name).await?;
+            identities::delete(&mut transaction, identity.id).await?;
+            keep_an_owner(&mut transaction).await?;
+            let action = format!("{}.delete", kind.as_str());
+            record(&mut transaction, actor, &action, name, &json!({})).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     async fn hash_or_generate(

@@ -19,7 +19,8 @@ use crate::metadata::federation_rules::FederationRule;
 use crate::metadata::identities::IdentityKind;
 use crate::metadata::trusted_issuers::TrustedIssuer;
 use crate::metadata::{
-    MetadataError, federated_sign_ins, federation_rules, identities, now, roles, trusted_issuers,
+    MetadataError, federated_sign_ins, federation_rules, identities, now, retry, roles,
+    trusted_issuers,
 };
 
 /// Groups of one subject that are looked up; more are not read.
@@ -84,24 +85,29 @@ impl Auth {
             tracing::info!(issuer = issuer.name, subject, "no rule stands for the ID token");
             return Err(AuthError::WrongCredentials);
         };
-        let mut transaction = self.0.database.begin().await?;
-        let identity_id = match standing {
-            Standing::Identity(id) => id,
-            // No user's name has a colon.
-            Standing::Rights(_) => {
-                let name = format!("{}:{subject}", issuer.name);
-                federated_identity(&mut transaction, &name).await?
-            }
-        };
-        let new = NewFederatedSignIn {
-            uid,
-            identity_id,
-            issuer_id: issuer.id,
-            claims: &claims.to_string(),
-            expires_at: now() + i64::from(seconds) * 1_000_000,
-        };
-        let sign_in = federated_sign_ins::put(&mut transaction, &new).await?;
-        transaction.commit().await?;
+        let sign_in = retry(async || {
+            let mut transaction = self.0.database.begin().await?;
+            let identity_id = match standing {
+                Standing::Identity(id) => id,
+                // No user's name has a colon.
+                Standing::Rights(_) => {
+                    let name = format!("{}:{subject}", issuer.name);
+                    identities::find_or_create_federated(&mut transaction, &secret::uid(), &name)
+                        .await?
+                }
+            };
+            let new = NewFederatedSignIn {
+                uid,
+                identity_id,
+                issuer_id: issuer.id,
+                claims: &claims.to_string(),
+                expires_at: now() + i64::from(seconds) * 1_000_000,
+            };
+            let sign_in = federated_sign_ins::put(&mut transaction, &new).await?;
+            transaction.commit().await?;
+            Ok::<_, AuthError>(sign_in)
+        })
+        .await?;
         self.standing_of_claims(sign_in).await
     }
 
@@ -164,17 +170,6 @@ fn groups(issuer: &TrustedIssuer, claims: &Value) -> Vec<String> {
     let listed = claims[claim.as_str()].as_array().map(Vec::as_slice).unwrap_or_default();
     let names = listed.iter().filter_map(Value::as_str).take(MAX_GROUPS);
     names.map(|name| format!("{}:{name}", issuer.name)).collect()
-}
-
-async fn federated_identity(
-    connection: &mut AnyConnection,
-    name: &str,
-) -> Result<i64, MetadataError> {
-    if let Some(identity) = identities::by_name(connection, name).await? {
-        return Ok(identity.id);
-    }
-    let (uid, kind) = (secret::uid(), IdentityKind::Federated);
-    Ok(identities::insert(connection, &uid, kind, name, "").await?.id)
 }
 
 fn read_condition(rule: &FederationRule) -> Result<Condition, MetadataError> {

@@ -2,12 +2,23 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// `[database]`: where the rows are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+use super::fields;
+
+/// `[metadata]`: where the rows are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct DatabaseSettings {
+pub struct MetadataSettings {
     /// The SQLite file `orlop.db` in the data folder if absent.
     pub url: Option<DatabaseUrl>,
+    /// Connections of this process to PostgreSQL. SQLite has its own number.
+    #[serde(deserialize_with = "fields::between::<2, 1000, _, _>")]
+    pub max_connections: u32,
+}
+
+impl Default for MetadataSettings {
+    fn default() -> Self {
+        Self { url: None, max_connections: 16 }
+    }
 }
 
 /// The URL of a database. Shown, it hides the password that it may hold.

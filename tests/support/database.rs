@@ -1,0 +1,99 @@
+//! The databases of test servers: SQLite files, or databases of one PostgreSQL server that the test
+//! program runs for itself (`tests/support/postgres-server`).
+//!
+//! `ORLOP_TEST_DATABASE=postgres` lets every test server work on PostgreSQL.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use orlop::metadata::Database;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::tool::{reason_for_lack_of, skip};
+
+/// A new database, removed when this is dropped.
+pub struct TestDatabase {
+    url: String,
+    /// The PostgreSQL server, and the database's name there.
+    on_server: Option<(&'static str, String)>,
+}
+
+impl TestDatabase {
+    /// Of the kind that this run of the tests is for; a file lies in `folder`.
+    pub async fn new(folder: &Path) -> Self {
+        match std::env::var("ORLOP_TEST_DATABASE").as_deref() {
+            Ok("postgres") => Self::postgres().await.expect("there is no PostgreSQL server"),
+            Ok("sqlite") | Err(_) => {
+                Self { url: Database::sqlite_url(&folder.join("orlop.db")), on_server: None }
+            }
+            Ok(other) => panic!("ORLOP_TEST_DATABASE={other}: use sqlite or postgres"),
+        }
+    }
+
+    /// On PostgreSQL whatever this run is for, or nothing if there is no server here: then the test
+    /// ends early, and that is told.
+    pub async fn postgres() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Some(server) = server() else {
+            skip("postgres", &reason_for_lack_of("postgres"));
+            return None;
+        };
+        let name = format!("orlop_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        execute(server, format!("CREATE DATABASE {name}")).await;
+        let (server_url, _) = server.rsplit_once('/').expect("the URL names a database");
+        Some(Self { url: format!("{server_url}/{name}"), on_server: Some((server, name)) })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.on_server.is_some()
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.on_server.take() else { return };
+        // Their data would fill the disk before the last test ends. Best effort: all of it goes
+        // with the server.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let sql = format!("DROP DATABASE {name} WITH (FORCE)");
+            runtime.expect("a runtime starts").block_on(execute(server, sql));
+        });
+        let _ = dropping.join();
+    }
+}
+
+async fn execute(server: &str, sql: String) {
+    let mut connection = PgConnection::connect(server).await.expect("the server is there");
+    sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.expect("the server does it");
+    connection.close().await.expect("the server is there");
+}
+
+/// The URL of the server of this test program, which is started for the first test that needs it.
+fn server() -> Option<&'static str> {
+    static SERVER: OnceLock<Option<String>> = OnceLock::new();
+    SERVER.get_or_init(start_server).as_deref()
+}
+
+fn start_server() -> Option<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres-server");
+    let mut child = Command::new(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cannot run tests/support/postgres-server");
+    // The server ends with this, which the system closes when the test program ends, however it
+    // does.
+    std::mem::forget(child.stdin.take());
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    output.read_line(&mut line).expect("the output is text");
+    Some(line.strip_prefix("listening on ")?.trim().to_owned())
+}
