@@ -10,6 +10,7 @@ mod support;
 
 mod crash;
 mod data;
+mod malformed;
 mod model;
 mod operation;
 mod random;
