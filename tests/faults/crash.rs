@@ -65,7 +65,8 @@ async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
         (clients.iter().map(|client| client.seen_done).sum::<usize>(), uploader.finished);
     println!(
         "{rounds} kills, {total} operations acknowledged, {both} cut ones turned out done, \
-         {uploads} uploads went on after kills, {blobs} blobs at the end, slowest start {slowest:?}"
+         {uploads} uploads went on after kills, {} began anew, {blobs} blobs at the end, slowest start {slowest:?}",
+        uploader.begun_anew
     );
 }
 
@@ -128,6 +129,7 @@ struct Uploader {
     content: Bytes,
     session: Option<Session>,
     finished: usize,
+    begun_anew: usize,
 }
 
 struct Session {
@@ -140,7 +142,7 @@ struct Session {
 
 impl Uploader {
     fn new(random: Random) -> Self {
-        Self { random, content: Bytes::new(), session: None, finished: 0 }
+        Self { random, content: Bytes::new(), session: None, finished: 0, begun_anew: 0 }
     }
 
     async fn work(mut self, http: Http) -> Self {
@@ -190,7 +192,8 @@ impl Uploader {
         let status = http.get(&session.location).await;
         if status.status() == StatusCode::NOT_FOUND {
             assert!(session.is_closing, "an open session is gone");
-            expect(http.get(&blob).await, StatusCode::OK).await;
+            // Without the blob, it was cut between the bytes and the rows: the client begins anew.
+            self.begun_anew += usize::from(http.get(&blob).await.status() != StatusCode::OK);
             return;
         }
         let status = expect(status, StatusCode::NO_CONTENT).await;

@@ -327,7 +327,7 @@ fn framed(random: &mut Random, mut head: String, body: &[u8]) -> Vec<u8> {
         7 => ("Transfer-Encoding: chunked\r\n".into(), chunked),
         8 => (format!("Transfer-Encoding: chunked\r\nContent-Length: {length}\r\n"), chunked),
         9 => (
-            format!("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+            "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n".into(),
             [&chunked, &smuggled[..]].concat(),
         ),
         10 => ("Transfer-Encoding: chunked, chunked\r\n".into(), chunked),
