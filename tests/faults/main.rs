@@ -10,6 +10,7 @@ mod support;
 
 mod crash;
 mod data;
+mod full_disk;
 mod malformed;
 mod model;
 mod operation;

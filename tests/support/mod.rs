@@ -5,6 +5,7 @@
 pub mod http;
 pub mod oidc_provider;
 pub mod server;
+pub mod small_disk;
 pub mod tool;
 
 use std::path::{Path, PathBuf};
