@@ -181,9 +181,24 @@ pub async fn delete_expired(
     rows.iter().map(|row| parsed(row, "id")).collect()
 }
 
-/// Frees every lease: at the start of the only process on this database nobody holds one.
-pub async fn free_leases(connection: &mut AnyConnection) -> Result<(), MetadataError> {
-    sqlx::query("UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL")
+/// Frees every lease: at the start of the only process on this database nobody holds one. Gives the
+/// sessions that were held, with the bytes that they have received.
+pub async fn free_leases(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(Uuid, u64)>, MetadataError> {
+    let rows = sqlx::query(
+        "UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL
+         RETURNING id, received",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((parsed(row, "id")?, size(row, "received")?))).collect()
+}
+
+/// Ends a session, whoever holds it.
+pub async fn delete(connection: &mut AnyConnection, id: Uuid) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM uploads WHERE id = $1")
+        .bind(id.to_string())
         .execute(connection)
         .await?;
     Ok(())

@@ -11,7 +11,7 @@ use super::{Item, Registry, RegistryError};
 use crate::metadata::uploads::Upload;
 use crate::metadata::{self, Alone, Database, now, retry};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
-use crate::storage::UploadWriter;
+use crate::storage::{StorageError, UploadWriter};
 
 /// How long a lease holds without renewal: after that its holder is taken for dead.
 const LEASE: Duration = Duration::from_secs(30);
@@ -128,8 +128,8 @@ impl Registry {
         to_its_end(async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
             let (upload, received) = registry.receive(&lease, upload, range, body).await;
-            lease.release(&upload).await?;
-            received.map(|_| upload)
+            registry.give_back(lease, &upload, received).await?;
+            Ok(upload)
         })
         .await
     }
@@ -153,17 +153,18 @@ impl Registry {
             let (upload, received) = registry.receive(&lease, upload, range, body).await;
             let writer = match received {
                 Ok(writer) => writer,
-                Err(error) => {
-                    lease.release(&upload).await?;
-                    return Err(error);
-                }
+                Err(error) => return registry.give_back(lease, &upload, Err(error)).await,
             };
             let size = writer.written();
-            if let Err(error) = registry.verify(id, writer, &digest).await {
-                registry.discard(lease).await?;
-                return Err(error);
+            let mut finished = registry.verify(id, writer, &digest).await;
+            if finished.is_ok() {
+                finished = registry.publish(&repository, id, &digest, size, Some(&lease)).await;
             }
-            registry.publish(&repository, id, &digest, size, Some(lease)).await
+            if finished.is_err() {
+                // Its bytes are of no use, or are in the blob's place already.
+                registry.discard(lease).await?;
+            }
+            finished
         })
         .await
     }
@@ -220,7 +221,12 @@ impl Registry {
     /// of a database, before its first request.
     pub async fn free_uploads(&self) -> Result<(), RegistryError> {
         let mut transaction = self.database.begin().await?;
-        metadata::uploads::free_leases(&mut transaction).await?;
+        for (id, received) in metadata::uploads::free_leases(&mut transaction).await? {
+            // The process ended when the bytes had become a blob and the rows did not say so yet.
+            if !self.store.has_upload(id, received).await? {
+                metadata::uploads::delete(&mut transaction, id).await?;
+            }
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -349,7 +355,7 @@ impl Registry {
         id: Uuid,
         digest: &Digest,
         size: u64,
-        lease: Option<Lease>,
+        lease: Option<&Lease>,
     ) -> Result<(), RegistryError> {
         self.store.finish_upload(id, digest).await?;
         retry(async || {
@@ -369,6 +375,21 @@ impl Registry {
             Ok(())
         })
         .await
+    }
+
+    /// Lets others go on with a session after `received`; one whose bytes are lost ends.
+    async fn give_back(
+        &self,
+        lease: Lease,
+        upload: &Upload,
+        received: Result<UploadWriter, RegistryError>,
+    ) -> Result<(), RegistryError> {
+        if let Err(RegistryError::Storage(StorageError::UploadLost)) = received {
+            self.discard(lease).await?;
+        } else {
+            lease.release(upload).await?;
+        }
+        received.map(|_| ())
     }
 
     async fn discard(&self, lease: Lease) -> Result<(), RegistryError> {
@@ -395,7 +416,7 @@ impl Registry {
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, RegistryError>> + Send + 'static,
 ) -> Result<T, RegistryError> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
-        Err(crate::storage::StorageError::Io(std::io::Error::other(error)).into())
-    })
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|error| Err(StorageError::Io(std::io::Error::other(error)).into()))
 }

@@ -82,6 +82,17 @@ impl DiskStore {
         Ok(UploadWriter::new(file, received, hasher))
     }
 
+    /// Whether the bytes that a session received are there.
+    pub async fn has_upload(&self, id: Uuid, received: u64) -> Result<bool, StorageError> {
+        let path = self.upload_path(id);
+        blocking(move || match fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.len() >= received),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(received == 0),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
     /// Turns a session whose bytes are durable into the blob `digest`. When this returns, the blob
     /// survives a crash of the machine.
     pub async fn finish_upload(&self, id: Uuid, digest: &Digest) -> Result<(), StorageError> {

@@ -6,6 +6,7 @@ pub mod database;
 pub mod http;
 pub mod oidc_provider;
 pub mod server;
+pub mod small_disk;
 pub mod tool;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::{Http, TestDatabase};
+use super::{Http, TestDatabase, small_disk};
 
 /// The first administrator of every test server.
 pub const ADMIN: &str = "admin";
@@ -28,6 +28,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Further arguments to `serve`.
     pub arguments: Vec<String>,
+    /// Keep the data on a file system of its own of this many MiB (see [`small_disk`]).
+    pub disk_mib: Option<u32>,
     /// Serve HTTPS with a certificate made for this server (see [`Orlop::certificate`]).
     pub tls: bool,
 }
@@ -101,6 +103,14 @@ impl Orlop {
         self.folder.path().join("data")
     }
 
+    /// The data folder as the server itself sees it, also on a file system of its own.
+    pub fn data_dir_of_process(&self) -> PathBuf {
+        let pid = self.running.child.id().expect("the server is running");
+        let data = self.data_dir();
+        let inside = data.strip_prefix("/").expect("folders for tests are absolute");
+        Path::new("/proc").join(pid.to_string()).join("root").join(inside)
+    }
+
     /// The PEM file of the certificate, for clients to trust; made when `Options::tls` is on.
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
@@ -165,11 +175,13 @@ impl Orlop {
 
 impl Running {
     async fn start(options: &Options, folder: &Path, database: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
-        command
-            .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder.join("data"));
+        let data = folder.join("data");
+        let program = env!("CARGO_BIN_EXE_orlop");
+        let mut command = match options.disk_mib {
+            Some(size) => small_disk::command(&data, size, program),
+            None => Command::new(program),
+        };
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
         if options.config.is_some() {
             command.arg("--config").arg(folder.join("orlop.toml"));
         }
