@@ -64,6 +64,7 @@ fn server() -> Option<&'static str> {
     SERVER.get_or_init(start_server).as_deref()
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends when this program has ended")]
 fn start_server() -> Option<String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres-server");
     let mut child = Command::new(script)
