@@ -2,7 +2,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{manifests, promotions, repositories, search, tags};
+use super::{manifests, page, promotions, repositories, search, tags, views};
 
 /// Repositories, tags and manifests of an Orlop registry.
 #[derive(OpenApi)]
@@ -27,6 +27,7 @@ use super::{manifests, promotions, repositories, search, tags};
         search::search,
         promotions::create,
     ),
+    components(schemas(views::Errors, views::ErrorView, page::OrderView)),
     modifiers(&Basic),
     security(("password" = []))
 )]

@@ -417,4 +417,7 @@ pub enum Refusals {
     /// The body is JSON of another form.
     #[response(status = 422)]
     Unprocessable(Errors),
+    /// Too many wrong passwords: wait as long as `Retry-After` says.
+    #[response(status = 429)]
+    TooMany(Errors),
 }
