@@ -20,9 +20,6 @@ pub type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes, IncomingError>> + Se
 /// Bytes that are hashed and written together, while the next are received.
 const BATCH: usize = 256 << 10;
 
-/// How often a lease is renewed while its holder waits for the client.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
-
 /// A body as far as it was taken in, and what ended it early, if anything did.
 pub(super) struct Ingested {
     /// What it wrote is durable.
@@ -43,7 +40,7 @@ pub(super) async fn ingest(
     let mut receiving = Receiving {
         body,
         lease,
-        renew_at: Instant::now() + RENEW_EVERY,
+        renew_at: next_renewal(lease),
         room: max_bytes.saturating_sub(writer.written()),
         max_bytes,
     };
@@ -88,13 +85,14 @@ impl Receiving<'_> {
         let mut batch = Vec::new();
         let mut length = 0;
         while length < BATCH {
+            // Asked for here as well, since a body that always has more never waits.
+            if Instant::now() >= self.renew_at
+                && let Err(error) = self.renew_lease().await
+            {
+                return (batch, Next::Interrupted(error));
+            }
             let bytes = match timeout_at(self.renew_at, self.body.next()).await {
-                Err(_) => {
-                    if let Err(error) = self.renew_lease().await {
-                        return (batch, Next::Interrupted(error));
-                    }
-                    continue;
-                }
+                Err(_) => continue,
                 Ok(None) => return (batch, Next::End),
                 Ok(Some(Err(error))) => {
                     return (batch, Next::Interrupted(RegistryError::Interrupted(error)));
@@ -113,10 +111,16 @@ impl Receiving<'_> {
     }
 
     async fn renew_lease(&mut self) -> Result<(), RegistryError> {
-        self.renew_at = Instant::now() + RENEW_EVERY;
+        self.renew_at = next_renewal(self.lease);
         match self.lease {
             Some(lease) => lease.renew().await,
             None => Ok(()),
         }
     }
+}
+
+/// Without a lease there is nothing to renew, whenever that is.
+fn next_renewal(lease: Option<&Lease>) -> Instant {
+    const NO_LEASE: Duration = Duration::from_secs(3600);
+    Instant::now() + lease.map_or(NO_LEASE, Lease::renew_every)
 }

@@ -8,13 +8,10 @@ use uuid::Uuid;
 use super::ingest::{Incoming, Ingested, ingest};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
-use crate::metadata::uploads::Upload;
+use crate::metadata::uploads::{HeldUpload, Upload};
 use crate::metadata::{self, Alone, Database, now, retry};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
 use crate::storage::{StorageError, UploadWriter};
-
-/// How long a lease holds without renewal: after that its holder is taken for dead.
-const LEASE: Duration = Duration::from_secs(30);
 
 /// How long a request waits for a session that another one holds. A client whose connection broke
 /// comes back before the server has seen the break.
@@ -42,10 +39,17 @@ pub(super) struct Lease {
     database: Database,
     id: Uuid,
     token: Uuid,
+    /// How long it holds without renewal: after that its holder is taken for dead.
+    life: Duration,
     session_life: Duration,
 }
 
 impl Lease {
+    /// How often it is to be renewed, so that a lost renewal does not lose it.
+    pub(super) fn renew_every(&self) -> Duration {
+        self.life / 3
+    }
+
     pub(super) async fn renew(&self) -> Result<(), RegistryError> {
         let now = now();
         let mut transaction = self.database.begin().await?;
@@ -53,7 +57,7 @@ impl Lease {
             &mut transaction,
             self.id,
             self.token,
-            after(now, LEASE),
+            after(now, self.life),
             after(now, self.session_life),
         )
         .await?;
@@ -254,30 +258,41 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes the right to write to a session, after a short wait if another request has it.
+    /// Takes the right to write to a session. If another request has it, waits until that lets go
+    /// or turns out to be dead, but not for one that lives on.
     async fn lease(
         &self,
         repository: &RepositoryName,
         id: Uuid,
     ) -> Result<(Lease, Upload), RegistryError> {
-        let token = Uuid::new_v4();
+        let lease = Lease {
+            database: self.database.clone(),
+            id,
+            token: Uuid::new_v4(),
+            life: Duration::from_secs(self.settings.upload_lease_seconds.into()),
+            session_life: self.upload_expiry(),
+        };
         let give_up_at = Instant::now() + LEASE_PATIENCE;
+        let mut first_seen = None;
         loop {
             let now = now();
-            let until = after(now, LEASE);
             let mut transaction = self.database.begin().await?;
-            let taken =
-                metadata::uploads::take_lease(&mut transaction, repository, id, token, now, until)
-                    .await?;
-            if let Some(upload) = taken {
+            let HeldUpload { upload, leased_until } =
+                metadata::uploads::hold(&mut transaction, repository, id, now)
+                    .await?
+                    .ok_or(RegistryError::UploadUnknown)?;
+            let Some(until) = leased_until.filter(|until| *until > now) else {
+                let until = after(now, lease.life);
+                metadata::uploads::take_lease(&mut transaction, id, lease.token, until).await?;
                 transaction.commit().await?;
-                let database = self.database.clone();
-                let session_life = self.upload_expiry();
-                return Ok((Lease { database, id, token, session_life }, upload));
-            }
+                if leased_until.is_some() {
+                    self.store.detach_upload(id, upload.received).await?;
+                }
+                return Ok((lease, upload));
+            };
             drop(transaction);
-            self.upload(repository, id).await?;
-            if Instant::now() >= give_up_at {
+            let lives = *first_seen.get_or_insert(until) != until;
+            if lives && Instant::now() >= give_up_at {
                 return Err(RegistryError::UploadBusy);
             }
             sleep(Duration::from_millis(50)).await;
@@ -357,6 +372,10 @@ impl Registry {
         size: u64,
         lease: Option<&Lease>,
     ) -> Result<(), RegistryError> {
+        if let Some(lease) = &lease {
+            // What lies under the session's name is another's if the lease was lost meanwhile.
+            lease.renew().await?;
+        }
         self.store.finish_upload(id, digest).await?;
         retry(async || {
             let now = now();

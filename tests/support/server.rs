@@ -34,10 +34,9 @@ pub struct Options {
     pub tls: bool,
 }
 
-/// A server on its own port, data folder and database. Dropping it kills it and removes both.
+/// A server on its own port, data folder and database. Dropping it kills it and removes the folder.
 pub struct Orlop {
     options: Options,
-    // Before the others, so that nothing works on them any more when they go.
     running: Running,
     folder: Arc<TempDir>,
     database: Arc<TestDatabase>,
@@ -55,11 +54,6 @@ impl Orlop {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         std::fs::create_dir(folder.path().join("data")).expect("cannot create a folder");
         let database = TestDatabase::new(&folder.path().join("data")).await;
-        Self::start_on(options, folder, database).await
-    }
-
-    /// A server whose rows are in `database`, and its bytes in `folder`.
-    async fn start_on(options: Options, folder: TempDir, database: TestDatabase) -> Self {
         if let Some(config) = &options.config {
             std::fs::write(folder.path().join("orlop.toml"), config)
                 .expect("cannot write settings");
