@@ -15,6 +15,5 @@ CREATE TABLE manifest_annotations (
 CREATE INDEX manifest_annotations_by_value ON manifest_annotations (name, value, manifest_id);
 
 INSERT INTO manifest_annotations (manifest_id, name, value)
-SELECT m.id, a.key, a.value
-FROM manifests m CROSS JOIN LATERAL json_each_text(m.annotations::json) a
+SELECT m.id, a.key, a.value FROM manifests m, json_each_text(CAST(m.annotations AS JSON)) a
 WHERE m.annotations IS NOT NULL AND length(a.key) + length(a.value) <= 512;

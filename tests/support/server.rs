@@ -105,6 +105,10 @@ impl Orlop {
         Path::new("/proc").join(pid.to_string()).join("root").join(inside)
     }
 
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// The PEM file of the certificate, for clients to trust; made when `Options::tls` is on.
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
