@@ -74,7 +74,16 @@ impl Database {
     /// A transaction that may write. What it reads stays as read until it ends, so a decision may
     /// depend on it. Dropped without a commit, it changes nothing.
     pub async fn begin(&self) -> Result<Transaction<'static, Any>, MetadataError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        loop {
+            match self.writer.begin_with("BEGIN IMMEDIATE").await {
+                // SQLite ended a transaction by itself, as it does when the disk is full; sqlx
+                // still counts it, so that the connection can begin no other.
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    self.writer.acquire().await?.close().await?;
+                }
+                begun => return Ok(begun?),
+            }
+        }
     }
 
     /// # Errors
