@@ -11,6 +11,7 @@ mod support;
 mod crash;
 mod data;
 mod full_disk;
+mod greedy;
 mod malformed;
 mod model;
 mod operation;

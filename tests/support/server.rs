@@ -116,6 +116,12 @@ impl Orlop {
         kibibytes * 1024
     }
 
+    /// Files and connections that the process has open.
+    pub fn open_files(&self) -> usize {
+        let pid = self.running.child.id().expect("the server is running");
+        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("cannot read its open files").count()
+    }
+
     /// Asks the server to stop (SIGTERM) and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
