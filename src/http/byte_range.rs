@@ -133,4 +133,36 @@ mod tests {
             assert_eq!(parse_chunk(header), None, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_part_lies_within_the_content(
+            header in "bytes=([0-9]{0,20}-[0-9]{0,20},?){0,5}|.{0,30}",
+            size in 0u64..100,
+        ) {
+            if let Ranges::Parts(parts) = Ranges::parse(Some(&header), size) {
+                proptest::prop_assert!(!parts.is_empty());
+                for part in parts {
+                    proptest::prop_assert!(part.start < part.end && part.end <= size);
+                }
+            }
+        }
+
+        #[test]
+        fn ranges_and_chunks_come_out_as_they_went_in(first: u32, length in 1u64..1 << 40) {
+            let first = u64::from(first);
+            let last = first + length - 1;
+            let found = Ranges::parse(Some(&format!("bytes={first}-{last}")), u64::MAX);
+            proptest::prop_assert_eq!(found, one(first..last + 1));
+            let found = parse_chunk(&format!("{first}-{last}"));
+            proptest::prop_assert_eq!(found, Some(ChunkRange { first, last }));
+        }
+
+        #[test]
+        fn any_chunk_is_read_or_refused(header in "[0-9]{0,22}-?[0-9]{0,22}|.{0,30}") {
+            if let Some(range) = parse_chunk(&header) {
+                proptest::prop_assert!(range.first <= range.last);
+            }
+        }
+    }
 }

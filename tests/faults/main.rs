@@ -15,6 +15,7 @@ mod greedy;
 mod malformed;
 mod model;
 mod operation;
+mod properties;
 mod random;
 mod sequences;
 mod stock;
