@@ -41,9 +41,21 @@ const DAMAGE: [(&str, &str); 4] = [
 /// Fails unless the database is sound and every blob's row has its bytes. Gives the number of
 /// blobs.
 pub async fn check(folder: &Path) -> usize {
-    let file = folder.join("orlop.db");
+    check_both(&folder.join("orlop.db"), folder).await
+}
+
+/// As [`check`], of a server that runs and is idle, in a folder that SQLite cannot reach.
+pub async fn check_copy(folder: &Path) -> usize {
+    let copy = tempfile::TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
+    for name in ["orlop.db", "orlop.db-wal"] {
+        std::fs::copy(folder.join(name), copy.path().join(name)).expect("it can be copied");
+    }
+    check_both(&copy.path().join("orlop.db"), folder).await
+}
+
+async fn check_both(database: &Path, folder: &Path) -> usize {
     let mut database =
-        SqliteConnectOptions::new().filename(file).connect().await.expect("it can be opened");
+        SqliteConnectOptions::new().filename(database).connect().await.expect("it can be opened");
     let found = texts(&mut database, "PRAGMA integrity_check").await;
     assert_eq!(found, ["ok"], "PRAGMA integrity_check");
     let found = texts(&mut database, "SELECT \"table\" FROM pragma_foreign_key_check").await;

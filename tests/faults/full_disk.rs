@@ -16,7 +16,7 @@ async fn a_full_disk_refuses_pushes_and_nothing_else() {
     if let Err(reason) = small_disk::is_possible().await {
         return tool::skip("a small file system", &reason);
     }
-    let rounds = setting("ORLOP_TORTURE_FILLS", 12);
+    let rounds = setting("ORLOP_TORTURE_FILLS", 8);
     let mut random = Random::start();
     let options = Options { disk_mib: Some(48), ..Options::default() };
     let orlop = Orlop::start(options).await;
@@ -25,7 +25,7 @@ async fn a_full_disk_refuses_pushes_and_nothing_else() {
     let kept = random.bytes(MIB);
     let blob = http.push_blob("kept", kept.clone()).await;
     let disk = orlop.data_dir_of_process();
-    let mut refused = 0;
+    let (mut refused, mut held) = (0, 0);
     for round in 0..rounds {
         let room = *random.pick(&[0, 0, 4 << 10, 40 << 10, 200 << 10, MIB]);
         let filler = fill(&disk, room);
@@ -41,9 +41,10 @@ async fn a_full_disk_refuses_pushes_and_nothing_else() {
 
         std::fs::remove_file(&filler).expect("the filler can be removed");
         for session in sessions {
-            // Those that could not even be ended are there; the others are not.
-            let status = http.delete(&session).await.status();
-            assert!([StatusCode::NO_CONTENT, StatusCode::NOT_FOUND].contains(&status), "{status}");
+            // One that could not even be given back is held until its lease has run out.
+            let status = http.delete(&session).await.status().as_u16();
+            assert!([204, 404, 409].contains(&status), "{status}");
+            held += usize::from(status == 409);
         }
         let tag = format!("round-{round}");
         http.push_artifact("kept", &tag, format!("layer {round}").as_bytes()).await;
@@ -51,11 +52,11 @@ async fn a_full_disk_refuses_pushes_and_nothing_else() {
         expect(http.delete(&format!("/v2/kept/blobs/{large}")).await, StatusCode::ACCEPTED).await;
     }
     let waiting = std::fs::read_dir(disk.join("uploads")).expect("it is there").count();
-    assert_eq!(waiting, 0, "bytes of uploads that were refused are still there");
-    println!("{rounds} times full, {refused} pushes refused");
+    assert!(waiting <= held, "bytes of uploads that were refused are still there");
+    println!("{rounds} times full, {refused} requests refused, {held} sessions held on");
     assert!(refused >= rounds, "the disk was hardly ever full");
     assert!(!orlop.output().contains("panicked"), "{}", orlop.output());
-    data::check(&disk).await;
+    data::check_copy(&disk).await;
 }
 
 /// Leaves `room` bytes, about.
@@ -72,49 +73,53 @@ fn fill(disk: &Path, room: usize) -> PathBuf {
     path
 }
 
-/// Gives how many pushes the disk was too full for.
+/// Gives how many requests the disk was too full for. Keeps the upload sessions in `sessions`.
 async fn push_all_ways(http: &Http, random: &mut Random, sessions: &mut Vec<String>) -> usize {
-    let mut refused = 0;
     let length = 1 + random.below(MIB);
     let content = random.bytes(length);
     let digest = digest_of(&content);
     let path = "/v2/other/blobs/uploads/";
 
     let single = http.request(Method::POST, path).query(&[("digest", &digest)]);
-    refused += count(http, send(single.body(content.clone())).await, 201, &digest).await;
+    let single = send(single.body(content.clone())).await;
+    let mut done = vec![is_done(single, StatusCode::CREATED).await];
 
     let opened = send(http.request(Method::POST, path)).await;
     if opened.status() == StatusCode::ACCEPTED {
         let location = header(&opened, "location");
+        let rest = content[length / 2..].to_vec();
         let half = content[..length / 2].to_vec();
         let patched = send(http.request(Method::PATCH, &location).body(half)).await;
-        let is_patched = patched.status() == StatusCode::ACCEPTED;
-        refused += count(http, patched, 202, &digest).await;
+        let is_patched = is_done(patched, StatusCode::ACCEPTED).await;
+        done.push(is_patched);
         if is_patched {
-            let rest = content[length / 2..].to_vec();
             let closed = http.finish_upload(&location, &digest, rest).await;
-            refused += count(http, closed, 201, &digest).await;
+            done.push(is_done(closed, StatusCode::CREATED).await);
         }
         sessions.push(location);
     } else {
-        refused += count(http, opened, 202, &digest).await;
+        done.push(is_done(opened, StatusCode::ACCEPTED).await);
     }
-
-    let text = format!(r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"a":"{digest}"}}}}"#);
-    let answer = http.put_manifest("other", "latest", OCI_INDEX, text).await;
-    refused + count(http, answer, 201, &digest).await
-}
-
-/// 1 if the disk was too full for this, 0 if it was done.
-async fn count(http: &Http, answer: Response, done: u16, digest: &str) -> usize {
-    if answer.status().as_u16() == done {
-        return 0;
-    }
-    let answer = expect(answer, StatusCode::INSUFFICIENT_STORAGE).await;
-    assert!(header(&answer, "retry-after").parse::<u32>().is_ok());
-    if done == 201 {
+    if !done.contains(&true) {
         let got = http.get(&format!("/v2/other/blobs/{digest}")).await;
         expect(got, StatusCode::NOT_FOUND).await;
     }
-    1
+
+    let text = format!(r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"a":"{digest}"}}}}"#);
+    let answer = http.put_manifest("other", &digest_of(&text), OCI_INDEX, text.clone()).await;
+    let is_pushed = is_done(answer, StatusCode::CREATED).await;
+    let got = http.get(&format!("/v2/other/manifests/{}", digest_of(&text))).await;
+    assert_eq!(got.status() == StatusCode::OK, is_pushed);
+    done.push(is_pushed);
+    done.iter().filter(|is_done| !**is_done).count()
+}
+
+/// Whether this was done, as its status says, or the disk was too full for it.
+async fn is_done(answer: Response, status: StatusCode) -> bool {
+    if answer.status() == status {
+        return true;
+    }
+    let answer = expect(answer, StatusCode::INSUFFICIENT_STORAGE).await;
+    assert!(header(&answer, "retry-after").parse::<u32>().is_ok());
+    false
 }

@@ -30,6 +30,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Keep the data on a file system of its own of this many MiB (see [`small_disk`]).
     pub disk_mib: Option<u32>,
+    /// The soft limit of open files to start with; else that of the tests.
+    pub open_files: Option<u32>,
     /// Serve HTTPS with a certificate made for this server (see [`Orlop::certificate`]).
     pub tls: bool,
 }
@@ -142,6 +144,12 @@ impl Orlop {
         kibibytes * 1024
     }
 
+    /// Files and connections that the process has open.
+    pub fn open_files(&self) -> usize {
+        let pid = self.running.child.id().expect("the server is running");
+        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("cannot read its open files").count()
+    }
+
     /// Asks the server to stop (SIGTERM) and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
@@ -175,9 +183,14 @@ impl Running {
     async fn start(options: &Options, folder: &Path, database: &str) -> Self {
         let data = folder.join("data");
         let program = env!("CARGO_BIN_EXE_orlop");
-        let mut command = match options.disk_mib {
-            Some(size) => small_disk::command(&data, size, program),
-            None => Command::new(program),
+        let mut command = match (options.disk_mib, options.open_files) {
+            (Some(size), _) => small_disk::command(&data, size, program),
+            (None, Some(limit)) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -S -n $0 && exec \"$@\"", &limit.to_string(), program]);
+                shell
+            }
+            (None, None) => Command::new(program),
         };
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
         if options.config.is_some() {
