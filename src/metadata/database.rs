@@ -159,8 +159,8 @@ impl Database {
         loop {
             match self.writers.begin_with(statement).await {
                 // SQLite ended a transaction by itself, as it does when the disk is full; sqlx
-                // still counts it, so that the connection can begin no other.
-                Err(sqlx::Error::InvalidSavePointStatement) => {
+                // still counts it, so that its only connection can begin no other.
+                Err(sqlx::Error::InvalidSavePointStatement) if self.engine == Engine::Sqlite => {
                     self.writers.acquire().await?.close().await?;
                 }
                 begun => return Ok(begun?),

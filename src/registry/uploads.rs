@@ -285,8 +285,10 @@ impl Registry {
                 let until = after(now, lease.life);
                 metadata::uploads::take_lease(&mut transaction, id, lease.token, until).await?;
                 transaction.commit().await?;
-                if leased_until.is_some() {
-                    self.store.detach_upload(id, upload.received).await?;
+                if leased_until.is_some()
+                    && let Err(error) = self.store.detach_upload(id, upload.received).await
+                {
+                    return self.give_back(lease, &upload, Err(error.into())).await;
                 }
                 return Ok((lease, upload));
             };
@@ -397,18 +399,18 @@ impl Registry {
     }
 
     /// Lets others go on with a session after `received`; one whose bytes are lost ends.
-    async fn give_back(
+    async fn give_back<T>(
         &self,
         lease: Lease,
         upload: &Upload,
-        received: Result<UploadWriter, RegistryError>,
-    ) -> Result<(), RegistryError> {
+        received: Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         if let Err(RegistryError::Storage(StorageError::UploadLost)) = received {
             self.discard(lease).await?;
         } else {
             lease.release(upload).await?;
         }
-        received.map(|_| ())
+        received
     }
 
     async fn discard(&self, lease: Lease) -> Result<(), RegistryError> {

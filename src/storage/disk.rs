@@ -114,13 +114,16 @@ impl DiskStore {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let mut copy = File::create(&copy_path)?;
-            if io::copy(&mut old, &mut copy)? < received {
-                fs::remove_file(&copy_path)?;
-                return Err(StorageError::UploadLost);
+            let copied = copy_durably(&mut old, &copy_path).and_then(|length| {
+                if length < received {
+                    return Err(StorageError::UploadLost);
+                }
+                Ok(fs::rename(&copy_path, &path)?)
+            });
+            if copied.is_err() {
+                remove_if_there(&copy_path)?;
             }
-            copy.sync_all()?;
-            fs::rename(&copy_path, &path)?;
+            copied?;
             Ok(sync_folder(&folder)?)
         })
         .await
@@ -247,6 +250,14 @@ fn make_folder(folder: &Path, root: &Path) -> io::Result<()> {
         sync_folder(above)?;
     }
     Ok(())
+}
+
+/// Gives the bytes copied.
+fn copy_durably(from: &mut impl io::Read, to: &Path) -> Result<u64, StorageError> {
+    let mut copy = File::create(to)?;
+    let length = io::copy(from, &mut copy)?;
+    copy.sync_all()?;
+    Ok(length)
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
