@@ -219,7 +219,7 @@ pub async fn locked_item(
     row.as_ref().map(|row| Ok(Locked::Tag(parsed(row, "name")?))).transpose()
 }
 
-/// What a repository lost when it was deleted.
+/// What a repository lost when it was deleted, in ASCII order.
 #[derive(Clone, Debug, Default)]
 pub struct DeletedContent {
     pub manifests: Vec<Digest>,
@@ -270,10 +270,14 @@ pub async fn delete_repository(
     .bind(now)
     .execute(connection)
     .await?;
-    Ok(DeletedContent {
+    let mut content = DeletedContent {
         manifests: manifests.iter().map(|row| parsed(row, "digest")).collect::<Result<_, _>>()?,
         tags: tags.iter().map(|row| parsed(row, "name")).collect::<Result<_, _>>()?,
-    })
+    };
+    // What a change returns comes in no order.
+    content.manifests.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    content.tags.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    Ok(content)
 }
 
 /// Makes a deleted manifest visible again, with the blobs that it is made of.

@@ -119,6 +119,8 @@ pub async fn insert_annotations(
         .annotations
         .iter()
         .filter(|(name, value)| name.chars().count() + value.chars().count() <= MAX_ANNOTATION)
+        // PostgreSQL keeps no NUL in a text.
+        .filter(|(name, value)| !name.contains('\0') && !value.contains('\0'))
         .collect();
     for chunk in short.chunks(ROWS) {
         let rows: Vec<_> = (0..chunk.len())

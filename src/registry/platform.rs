@@ -36,6 +36,11 @@ impl Registry {
             return Ok(ImagePlatform::default());
         };
         let bytes = self.read_blob(&blob).await?.read_all().await?;
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        let found: ImagePlatform = serde_json::from_slice(&bytes).unwrap_or_default();
+        let plain = |text: &String| !text.contains(char::is_control);
+        Ok(ImagePlatform {
+            architecture: found.architecture.filter(plain),
+            os: found.os.filter(plain),
+        })
     }
 }

@@ -60,7 +60,7 @@ async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
         uploader.check(&orlop.http()).await;
     }
     assert!(orlop.stop().await.success());
-    let blobs = data::check(&orlop.data_dir()).await;
+    let blobs = data::check(&orlop, &orlop.data_dir()).await;
     let (both, uploads) =
         (clients.iter().map(|client| client.seen_done).sum::<usize>(), uploader.finished);
     println!(

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, SqliteConnection};
+use orlop::metadata::Database;
+use sqlx::AnyConnection;
 
-use super::support::digest_of;
+use super::support::{Orlop, digest_of};
 
 /// Queries that find nothing in a sound database, and what they would find.
 const DAMAGE: [(&str, &str); 4] = [
@@ -32,40 +32,50 @@ const DAMAGE: [(&str, &str); 4] = [
     (
         "a tag whose history ends elsewhere",
         "SELECT t.name FROM tags t JOIN manifests m ON m.id = t.manifest_id
-         WHERE m.digest IS NOT (SELECT h.digest FROM tag_history h
+         WHERE m.digest IS DISTINCT FROM (SELECT h.digest FROM tag_history h
              WHERE h.repository_id = t.repository_id AND h.name = t.name
              ORDER BY h.id DESC LIMIT 1)",
     ),
 ];
 
-/// Fails unless the database is sound and every blob's row has its bytes. Gives the number of
-/// blobs.
-pub async fn check(folder: &Path) -> usize {
-    check_both(&folder.join("orlop.db"), folder).await
+/// Fails unless the server's database is sound and every blob's row has its bytes in `folder`.
+/// Gives the number of blobs.
+pub async fn check(orlop: &Orlop, folder: &Path) -> usize {
+    if orlop.is_on_postgres() {
+        check_both(orlop.database_url(), folder).await
+    } else {
+        check_both(&Database::sqlite_url(&folder.join("orlop.db")), folder).await
+    }
 }
 
 /// As [`check`], of a server that runs and is idle, in a folder that SQLite cannot reach.
-pub async fn check_copy(folder: &Path) -> usize {
+pub async fn check_copy(orlop: &Orlop, folder: &Path) -> usize {
+    if orlop.is_on_postgres() {
+        return check(orlop, folder).await;
+    }
     let copy = tempfile::TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
     for name in ["orlop.db", "orlop.db-wal"] {
         std::fs::copy(folder.join(name), copy.path().join(name)).expect("it can be copied");
     }
-    check_both(&copy.path().join("orlop.db"), folder).await
+    check_both(&Database::sqlite_url(&copy.path().join("orlop.db")), folder).await
 }
 
-async fn check_both(database: &Path, folder: &Path) -> usize {
-    let mut database =
-        SqliteConnectOptions::new().filename(database).connect().await.expect("it can be opened");
-    let found = texts(&mut database, "PRAGMA integrity_check").await;
-    assert_eq!(found, ["ok"], "PRAGMA integrity_check");
-    let found = texts(&mut database, "SELECT \"table\" FROM pragma_foreign_key_check").await;
-    assert!(found.is_empty(), "PRAGMA foreign_key_check: {found:?}");
+async fn check_both(url: &str, folder: &Path) -> usize {
+    let database = Database::open(url, 2).await.expect("it can be opened");
+    let mut connection = database.read().await.expect("it can be read");
+    if url.starts_with("sqlite:") {
+        let found = texts(&mut connection, "PRAGMA integrity_check").await;
+        assert_eq!(found, ["ok"], "PRAGMA integrity_check");
+        let foreign_keys = "SELECT \"table\" FROM pragma_foreign_key_check";
+        let found = texts(&mut connection, foreign_keys).await;
+        assert!(found.is_empty(), "PRAGMA foreign_key_check: {found:?}");
+    }
     for (what, query) in DAMAGE {
-        let found = texts(&mut database, query).await;
+        let found = texts(&mut connection, query).await;
         assert!(found.is_empty(), "{what}: {found:?}");
     }
     let blobs: Vec<(String, i64)> = sqlx::query_as("SELECT digest, size FROM blobs")
-        .fetch_all(&mut database)
+        .fetch_all(&mut *connection)
         .await
         .expect("there is a table of blobs");
     for (digest, size) in &blobs {
@@ -78,7 +88,7 @@ async fn check_both(database: &Path, folder: &Path) -> usize {
     blobs.len()
 }
 
-async fn texts(database: &mut SqliteConnection, query: &'static str) -> Vec<String> {
+async fn texts(database: &mut AnyConnection, query: &'static str) -> Vec<String> {
     let found = sqlx::query_scalar(query).fetch_all(database).await;
     found.unwrap_or_else(|error| panic!("{query}: {error}"))
 }

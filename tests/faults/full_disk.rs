@@ -56,7 +56,7 @@ async fn a_full_disk_refuses_pushes_and_nothing_else() {
     println!("{rounds} times full, {refused} requests refused, {held} sessions held on");
     assert!(refused >= rounds, "the disk was hardly ever full");
     assert!(!orlop.output().contains("panicked"), "{}", orlop.output());
-    data::check_copy(&disk).await;
+    data::check_copy(&orlop, &disk).await;
 }
 
 /// Leaves `room` bytes, about.

@@ -30,7 +30,7 @@ async fn random_sequences_do_what_the_model_says() {
     }
     assert!(orlop.stop().await.success());
     assert!(!orlop.output().contains("panicked"), "{}", orlop.output());
-    let blobs = data::check(&orlop.data_dir()).await;
+    let blobs = data::check(&orlop, &orlop.data_dir()).await;
     println!("{} steps by {CLIENTS} clients, {blobs} blobs at the end", steps / CLIENTS * CLIENTS);
 }
 

@@ -107,6 +107,10 @@ impl Orlop {
         Path::new("/proc").join(pid.to_string()).join("root").join(inside)
     }
 
+    pub fn is_on_postgres(&self) -> bool {
+        self.database.is_postgres()
+    }
+
     pub fn database_url(&self) -> &str {
         self.database.url()
     }
