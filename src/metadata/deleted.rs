@@ -270,10 +270,14 @@ pub async fn delete_repository(
     .bind(now)
     .execute(connection)
     .await?;
-    Ok(DeletedContent {
+    let mut content = DeletedContent {
         manifests: manifests.iter().map(|row| parsed(row, "digest")).collect::<Result<_, _>>()?,
         tags: tags.iter().map(|row| parsed(row, "name")).collect::<Result<_, _>>()?,
-    })
+    };
+    // RETURNING has no order.
+    content.manifests.sort_unstable();
+    content.tags.sort_unstable();
+    Ok(content)
 }
 
 /// Makes a deleted manifest visible again, with the blobs that it is made of.
