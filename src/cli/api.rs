@@ -4,10 +4,11 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use reqwest::header::LINK;
 use reqwest::{Certificate, Client, Method};
 use serde_json::Value;
 
-use super::Error;
+use super::{Error, docker_credentials};
 
 /// Where the registry is, who asks, and how the answer is shown.
 #[derive(Args)]
@@ -16,9 +17,13 @@ pub struct ApiArgs {
     #[arg(long, global = true, env = "ORLOP_URL", default_value = "http://127.0.0.1:5000")]
     url: String,
     /// User or service principal to sign in as
-    #[arg(long, short, global = true, env = "ORLOP_USERNAME", default_value = "admin")]
-    username: String,
+    ///
+    /// [default: who `docker login` or `oras login` signed in, else admin]
+    #[arg(long, short, global = true, env = "ORLOP_USERNAME")]
+    username: Option<String>,
     /// Its password, secret or token
+    ///
+    /// [default: what `docker login` or `oras login` keeps]
     #[arg(long, short, global = true, env = "ORLOP_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// Read the password from standard input
@@ -28,28 +33,33 @@ pub struct ApiArgs {
     #[arg(long, global = true, env = "ORLOP_CA_FILE")]
     ca_file: Option<PathBuf>,
     /// How to show the answer
-    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
-    output: Format,
+    #[arg(long, short, global = true, value_enum)]
+    output: Option<Format>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     Table,
     Json,
+    /// Values with tabs between them, for scripts
+    Tsv,
 }
 
 /// A signed-in client of the management API.
 pub struct Api {
     client: Client,
-    base: String,
+    url: String,
     pub username: String,
     password: String,
-    format: Format,
+    pub format: Format,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum ApiError {
-    #[error("give a password with --password, --password-stdin or ORLOP_PASSWORD")]
+    #[error(
+        "give a password with --password, --password-stdin or ORLOP_PASSWORD, or sign in with \
+         `docker login` or `oras login`"
+    )]
     NoPassword,
     #[error("{message} (status {status})")]
     Refused { status: u16, message: String },
@@ -57,14 +67,25 @@ enum ApiError {
 
 impl ApiArgs {
     pub fn open(self) -> Result<Api, Error> {
+        self.open_with(Format::Table)
+    }
+
+    /// Signs in; `format` is how answers are shown if the command line does not say it.
+    pub fn open_with(self, format: Format) -> Result<Api, Error> {
         let password = match self.password {
-            Some(password) => password,
+            Some(password) => Some(password),
             None if self.password_stdin => {
                 let mut text = String::new();
                 io::stdin().read_to_string(&mut text)?;
-                text.trim_end_matches(['\r', '\n']).to_owned()
+                Some(text.trim_end_matches(['\r', '\n']).to_owned())
             }
-            None => return Err(ApiError::NoPassword.into()),
+            None => None,
+        };
+        let (username, password) = match (self.username, password) {
+            (username, Some(password)) => (username.unwrap_or_else(|| "admin".into()), password),
+            (username, None) => docker_credentials::of(&self.url)?
+                .filter(|(kept, _)| username.as_ref().is_none_or(|username| username == kept))
+                .ok_or(ApiError::NoPassword)?,
         };
         let mut client = Client::builder();
         if let Some(file) = &self.ca_file {
@@ -72,10 +93,10 @@ impl ApiArgs {
         }
         Ok(Api {
             client: client.build()?,
-            base: format!("{}/api/v1", self.url.trim_end_matches('/')),
-            username: self.username,
+            url: self.url.trim_end_matches('/').to_owned(),
+            username,
             password,
-            format: self.output,
+            format: self.output.unwrap_or(format),
         })
     }
 }
@@ -102,17 +123,30 @@ impl Api {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
-        let request = self.client.request(method, format!("{}/{path}", self.base));
+        Ok(self.ask(method, &format!("/api/v1/{path}"), body).await?.0)
+    }
+
+    /// The answer at a path of the registry, and the path of the page after it if there is one.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(Value, Option<String>), Error> {
+        let request = self.client.request(method, format!("{}{path}", self.url));
         let mut request = request.basic_auth(&self.username, Some(&self.password));
         if let Some(body) = body {
             request = request.json(body);
         }
         let response = request.send().await?;
+        let link = response.headers().get(LINK).and_then(|link| link.to_str().ok());
+        let next = link.and_then(|link| link.strip_prefix('<')?.split_once('>'));
+        let next = next.map(|(path, _)| path.to_owned());
         let status = response.status();
         let answer = response.bytes().await?;
         let answer = serde_json::from_slice(&answer).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(answer);
+            return Ok((answer, next));
         }
         let message = match answer["errors"][0]["message"].as_str() {
             Some(message) => message.to_owned(),
@@ -123,7 +157,7 @@ impl Api {
 
     /// Shows the entries of a list. A column is a title and the field that it shows.
     pub fn show_list(&self, entries: &Value, columns: &[(&str, &str)]) {
-        if self.format == Format::Json {
+        if self.format != Format::Table {
             return print_json(entries);
         }
         let entries = entries.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -187,7 +221,7 @@ pub fn rule(text: &str) -> Result<Value, String> {
     Ok(serde_json::json!({ "repositories": pattern, "actions": actions }))
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -200,11 +234,11 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn print_json(value: &Value) {
+pub fn print_json(value: &Value) {
     println!("{value:#}");
 }
 
-fn print_table(rows: &[Vec<String>]) {
+pub fn print_table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()

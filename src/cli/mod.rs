@@ -3,10 +3,12 @@
 mod api;
 mod audit;
 mod config;
+mod docker_credentials;
 mod error;
 mod healthcheck;
 mod issuer;
 mod principal;
+mod repository;
 mod role;
 mod scope_map;
 mod serve;
@@ -32,6 +34,7 @@ enum Command {
     Serve(serve::Serve),
     Config(config::Config),
     Healthcheck(healthcheck::Healthcheck),
+    Repository(repository::Repository),
     User(user::User),
     Principal(principal::Principal),
     Token(token::Token),
@@ -50,6 +53,7 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             Command::Config(config) => config.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
+            Command::Repository(repository) => repository.run().await,
             Command::User(user) => user.run().await,
             Command::Principal(principal) => principal.run().await,
             Command::Token(token) => token.run().await,

@@ -274,9 +274,9 @@ pub async fn delete_repository(
         manifests: manifests.iter().map(|row| parsed(row, "digest")).collect::<Result<_, _>>()?,
         tags: tags.iter().map(|row| parsed(row, "name")).collect::<Result<_, _>>()?,
     };
-    // What a change returns comes in no order.
-    content.manifests.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-    content.tags.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    // RETURNING has no order.
+    content.manifests.sort_unstable();
+    content.tags.sort_unstable();
     Ok(content)
 }
 

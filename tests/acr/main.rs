@@ -8,5 +8,6 @@ mod support;
 mod deletion;
 mod lists;
 mod locks;
+mod purge;
 mod races;
 mod refusals;

@@ -100,6 +100,12 @@ impl Output {
 }
 
 impl Tool {
+    /// The same tool without a variable that was set for it.
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(set, _)| set != name);
+        self
+    }
+
     pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.environment.push((name.to_owned(), value.as_ref().to_owned()));
         self
