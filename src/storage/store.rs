@@ -49,7 +49,7 @@ impl BlobStore {
         Ok(match self {
             Self::Disk(store) => UploadWriter::File(store.open_upload(session).await?),
             Self::Bucket(store) => {
-                UploadWriter::Object(Box::new(store.open_upload(session).await?))
+                UploadWriter::Object(store.open_upload(session).await?)
             }
         })
     }
@@ -182,7 +182,7 @@ impl BlobStore {
 /// Writes and hashes the bytes of an upload session, in order.
 pub enum UploadWriter {
     File(FileWriter),
-    Object(Box<ObjectWriter>),
+    Object(ObjectWriter),
 }
 
 impl UploadWriter {
@@ -206,7 +206,7 @@ impl UploadWriter {
     pub async fn write(self, batch: Vec<Bytes>) -> Result<Self, StorageError> {
         Ok(match self {
             Self::File(writer) => Self::File(writer.write(batch).await?),
-            Self::Object(writer) => Self::Object(Box::new(writer.write(batch).await?)),
+            Self::Object(writer) => Self::Object(writer.write(batch).await?),
         })
     }
 
