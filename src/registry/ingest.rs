@@ -1,15 +1,20 @@
 //! Takes a request's body into an upload session: receiving, hashing and writing overlap, and
 //! memory stays at a few batches however large the body is.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::RegistryError;
 use super::uploads::Lease;
 use crate::storage::{StorageError, UploadWriter};
+
+/// A client that takes longer for a batch is slow: it must not keep memory that others wait for.
+const SLOW: Duration = Duration::from_secs(1);
 
 pub type IncomingError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,7 +45,16 @@ pub(super) async fn ingest(
     let (batch, mut next) = receiving.next_batch().await;
     let mut writing = start(writer, batch);
     while let Next::More = next {
-        let (batch, after) = receiving.next_batch().await;
+        let mut receive = pin!(receiving.next_batch());
+        let (batch, after) = loop {
+            if let Ok(received) = timeout(SLOW, &mut receive).await {
+                break received;
+            }
+            let writer = written(writing, lease).await?;
+            writing = AbortOnDropHandle::new(tokio::spawn(async move {
+                if writer.is_in_the_way() { writer.make_room().await } else { Ok(writer) }
+            }));
+        };
         writing = start(written(writing, lease).await?, batch);
         next = after;
     }

@@ -19,6 +19,9 @@ pub struct StorageSettings {
     pub region: Option<String>,
     /// Whether the bucket stands in the path of URLs, and not in the name of the host.
     pub path_style: bool,
+    /// Bytes of memory that uploads to a bucket may take together for their parts.
+    #[serde(deserialize_with = "fields::between::<16_777_216, 1_099_511_627_776, _, _>")]
+    pub upload_memory_bytes: u64,
     /// Whether clients that pull a blob are sent to the bucket.
     pub redirect: bool,
     /// Seconds that a link to the bucket holds.
@@ -34,6 +37,7 @@ impl Default for StorageSettings {
             endpoint: None,
             region: None,
             path_style: true,
+            upload_memory_bytes: 64 << 20,
             redirect: false,
             redirect_expiry_seconds: 1200,
         }

@@ -48,9 +48,7 @@ impl BlobStore {
     pub async fn open_upload(&self, session: Session) -> Result<UploadWriter, StorageError> {
         Ok(match self {
             Self::Disk(store) => UploadWriter::File(store.open_upload(session).await?),
-            Self::Bucket(store) => {
-                UploadWriter::Object(store.open_upload(session).await?)
-            }
+            Self::Bucket(store) => UploadWriter::Object(store.open_upload(session)?),
         })
     }
 
@@ -180,6 +178,7 @@ impl BlobStore {
 }
 
 /// Writes and hashes the bytes of an upload session, in order.
+#[allow(clippy::large_enum_variant, reason = "it is moved a few times a batch")]
 pub enum UploadWriter {
     File(FileWriter),
     Object(ObjectWriter),
@@ -207,6 +206,22 @@ impl UploadWriter {
         Ok(match self {
             Self::File(writer) => Self::File(writer.write(batch).await?),
             Self::Object(writer) => Self::Object(writer.write(batch).await?),
+        })
+    }
+
+    /// Whether other uploads wait for memory that this one holds.
+    pub fn is_in_the_way(&self) -> bool {
+        match self {
+            Self::File(_) => false,
+            Self::Object(writer) => writer.is_in_the_way(),
+        }
+    }
+
+    /// Gives that memory to them, at the price of a slower upload.
+    pub async fn make_room(self) -> Result<Self, StorageError> {
+        Ok(match self {
+            Self::File(_) => self,
+            Self::Object(writer) => Self::Object(writer.make_room().await?),
         })
     }
 

@@ -11,6 +11,7 @@
 mod connect;
 mod handle;
 mod reader;
+mod room;
 mod writer;
 
 use std::collections::HashMap;
@@ -24,20 +25,16 @@ use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use handle::Handle;
+use handle::{Handle, Tail};
 pub use reader::ObjectReader;
+use room::Room;
 pub use writer::ObjectWriter;
 
 use super::{Session, StorageError};
 use crate::oci::Digest;
 use crate::settings::StorageSettings;
-
-/// Parts that are sent while the next one is received, of all uploads together. Uploads beyond that
-/// send and receive by turns, so that each holds one part in memory and not two.
-const BACKGROUND_PARTS: usize = 4;
 
 /// What the store needs of a service. Each cloud's client has all three.
 trait Service: ObjectStore + MultipartStore + Signer {}
@@ -49,7 +46,7 @@ impl<T: ObjectStore + MultipartStore + Signer> Service for T {}
 pub struct BucketStore {
     service: Arc<dyn Service>,
     prefix: Path,
-    background: Arc<Semaphore>,
+    room: Room,
     /// How long a link that a client is sent to holds, if clients are sent to the bucket.
     redirect: Option<Duration>,
 }
@@ -65,18 +62,18 @@ impl BucketStore {
         let store = Self {
             service,
             prefix,
-            background: Arc::new(Semaphore::new(BACKGROUND_PARTS)),
+            room: Room::new(settings.upload_memory_bytes),
             redirect: settings.redirect.then_some(expiry),
         };
         store.ping().await?;
         Ok(store)
     }
 
-    /// Goes on with a session, or starts it: reads back the bytes that do not fill a part yet.
+    /// Goes on with a session, or starts it.
     ///
     /// # Errors
-    /// [`StorageError::UploadLost`] if they are gone.
-    pub async fn open_upload(&self, session: Session) -> Result<ObjectWriter, StorageError> {
+    /// [`StorageError::UploadLost`] if the store does not have its bytes.
+    pub fn open_upload(&self, session: Session) -> Result<ObjectWriter, StorageError> {
         let handle = match &session.handle {
             Some(handle) => Handle::parse(handle)?,
             None => Handle::default(),
@@ -84,20 +81,16 @@ impl BucketStore {
         if handle.size() != session.received {
             return Err(StorageError::UploadLost);
         }
-        let tail = match &handle.tail {
-            Some(tail) => Some(self.get_small(&tail.key, tail.size).await?),
-            None => None,
-        };
-        Ok(ObjectWriter::new(self.clone(), session, handle, tail))
+        Ok(ObjectWriter::new(self.clone(), session, handle))
     }
 
-    async fn get_small(&self, key: &str, size: u64) -> Result<Bytes, StorageError> {
-        let bytes = match self.service.get(&self.path(key)).await {
+    async fn get_tail(&self, tail: &Tail) -> Result<Bytes, StorageError> {
+        let bytes = match self.service.get(&self.path(&tail.key)).await {
             Ok(answer) => answer.bytes().await?,
             Err(error) if is_missing(&error) => return Err(StorageError::UploadLost),
             Err(error) => return Err(error.into()),
         };
-        if bytes.len() as u64 == size { Ok(bytes) } else { Err(StorageError::UploadLost) }
+        if bytes.len() as u64 == tail.size { Ok(bytes) } else { Err(StorageError::UploadLost) }
     }
 
     /// Removes what a session keeps: its parts and the bytes that fill none. What it made a blob of

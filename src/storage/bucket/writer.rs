@@ -1,10 +1,10 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::multipart::PartId;
 use object_store::{ObjectStoreExt as _, PutPayload};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -12,6 +12,9 @@ use super::handle::{Handle, Multipart, Part, Tail};
 use super::{BucketStore, UPLOADED, blob_key, is_missing};
 use crate::oci::{Algorithm, Digest, Hasher};
 use crate::storage::{SPLIT, Session, StorageError, blocking, hash};
+
+/// Bytes that an upload holds without having room for a part: most blobs are not larger.
+const WITHOUT_ROOM: u64 = 512 << 10;
 
 /// Receives and hashes the bytes of an upload session, in order, and sends them to the store by
 /// parts. A part is held in memory until the store has it, so that it can be sent again.
@@ -25,8 +28,13 @@ pub struct ObjectWriter {
     kept: Handle,
     /// Where it stands now, without what is in memory.
     handle: Handle,
+    /// Bytes after the last part, not in memory but in an object of their own: they come before
+    /// `waiting`, which is empty then.
+    parked: Option<Tail>,
     /// Bytes after the last part.
     waiting: Waiting,
+    /// For the part that is being filled.
+    room: Option<OwnedSemaphorePermit>,
     sending: Option<AbortOnDropHandle<Result<Part, StorageError>>>,
     /// Whether the row does not know of the multipart upload yet.
     is_news: bool,
@@ -35,14 +43,7 @@ pub struct ObjectWriter {
 }
 
 impl ObjectWriter {
-    pub(super) fn new(
-        store: BucketStore,
-        session: Session,
-        kept: Handle,
-        tail: Option<Bytes>,
-    ) -> Self {
-        let mut waiting = Waiting::default();
-        waiting.extend(tail);
+    pub(super) fn new(store: BucketStore, session: Session, kept: Handle) -> Self {
         let handle = Handle { tail: None, ..kept.clone() };
         Self {
             store,
@@ -50,9 +51,11 @@ impl ObjectWriter {
             expected: session.expected,
             hasher: session.hasher,
             written: session.received,
+            parked: kept.tail.clone(),
             kept,
             handle,
-            waiting,
+            waiting: Waiting::default(),
+            room: None,
             sending: None,
             is_news: false,
             is_complete: false,
@@ -84,11 +87,31 @@ impl ObjectWriter {
             })
             .await?;
         }
+        if length == 0 {
+            return Ok(self);
+        }
+        if self.parked.is_some() || self.waiting.size + length as u64 > WITHOUT_ROOM {
+            self.take_room().await;
+            self.unpark().await?;
+        }
         self.written += length as u64;
         self.waiting.extend(batch);
         while self.waiting.size >= self.next_part_size() {
             self.send_part(self.next_part_size()).await?;
         }
+        Ok(self)
+    }
+
+    /// Whether other uploads wait for the room that this one has taken.
+    pub fn is_in_the_way(&self) -> bool {
+        self.room.is_some() && self.store.room.is_wanted()
+    }
+
+    /// Gives room to other uploads, while the client is slow: puts aside what does not fill a part
+    /// yet.
+    pub async fn make_room(mut self) -> Result<Self, StorageError> {
+        self.park().await?;
+        self.room = None;
         Ok(self)
     }
 
@@ -104,20 +127,16 @@ impl ObjectWriter {
     /// Makes what was written survive a crash, and gives what the session's row is to say of it.
     pub async fn keep(mut self) -> Result<String, StorageError> {
         self.sent().await?;
-        if self.waiting.size > 0 {
-            // Under a new key: what the row names stays as it is until the row names another.
-            let key = format!("uploads/{}/{}", self.id, Uuid::new_v4());
-            let size = self.waiting.size;
-            self.store.put(&key, &self.waiting.take(size)).await?;
-            self.handle.tail = Some(Tail { key, size });
-        }
+        self.park().await?;
+        self.handle.tail = self.parked.take();
         Ok(self.handle.to_text())
     }
 
     /// Makes the bytes the object of the blob `digest`, and gives its key if that does not follow
     /// from the digest.
     pub async fn finish(mut self, digest: &Digest) -> Result<Option<String>, StorageError> {
-        if !self.is_complete && self.handle.multipart.is_none() {
+        if self.handle.multipart.is_none() {
+            self.unpark().await?;
             let bytes = self.waiting.take(self.waiting.size);
             self.store.put(&blob_key(digest), &bytes).await?;
             return Ok(None);
@@ -137,6 +156,7 @@ impl ObjectWriter {
     pub async fn rehash(&mut self, algorithm: Algorithm) -> Result<Hasher, StorageError> {
         let mut hasher = Hasher::new(algorithm);
         let Some(Multipart { key, .. }) = self.handle.multipart.clone() else {
+            self.unpark().await?;
             hash(&mut hasher, self.waiting.bytes.make_contiguous());
             return Ok(hasher);
         };
@@ -158,6 +178,7 @@ impl ObjectWriter {
         if self.is_complete {
             return Ok(());
         }
+        self.unpark().await?;
         if self.waiting.size > 0 {
             self.send_part(self.waiting.size).await?;
         }
@@ -181,27 +202,54 @@ impl ObjectWriter {
         Ok(())
     }
 
-    /// Takes a part off the bytes that wait and sends it: beside what comes next if the store's
-    /// budget allows it.
+    async fn take_room(&mut self) {
+        if self.room.is_none() {
+            self.room = Some(self.store.room.take(self.next_part_size()).await);
+        }
+    }
+
+    /// Puts what waits into an object of its own.
+    async fn park(&mut self) -> Result<(), StorageError> {
+        if self.waiting.size > 0 {
+            // Under a new key: what the row names stays as it is until the row names another.
+            let key = format!("uploads/{}/{}", self.id, Uuid::new_v4());
+            let size = self.waiting.size;
+            self.store.put(&key, &self.waiting.take(size)).await?;
+            self.parked = Some(Tail { key, size });
+        }
+        Ok(())
+    }
+
+    /// Takes back into memory what was put aside, by this request or the one before.
+    async fn unpark(&mut self) -> Result<(), StorageError> {
+        let Some(tail) = self.parked.take() else { return Ok(()) };
+        let bytes = self.store.get_tail(&tail).await?;
+        self.waiting.extend([bytes]);
+        if self.kept.tail.as_ref() != Some(&tail) {
+            self.store.remove(&tail.key).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes a part off the bytes that wait and sends it, while what comes next is received.
     async fn send_part(&mut self, size: u64) -> Result<(), StorageError> {
         self.sent().await?;
         let multipart = self.multipart().await?;
         let number = self.handle.parts.len();
         let payload: PutPayload = self.waiting.take(size).into_iter().collect();
+        let room = self.room.take();
         let store = self.store.clone();
-        let path = store.path(&multipart.key);
-        let permit = Arc::clone(&store.background).try_acquire_owned().ok();
-        let is_background = permit.is_some();
         self.sending = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let path = store.path(&multipart.key);
             let sent = store.service.put_part(&path, &multipart.id, number, payload).await;
-            drop(permit);
+            drop(room);
             match sent {
                 Ok(part) => Ok(Part { etag: part.content_id, size }),
                 Err(error) if is_missing(&error) => Err(StorageError::UploadLost),
                 Err(error) => Err(error.into()),
             }
         })));
-        if is_background { Ok(()) } else { self.sent().await }
+        Ok(())
     }
 
     /// Waits for the part that is being sent.
