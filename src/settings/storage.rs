@@ -37,7 +37,7 @@ impl Default for StorageSettings {
             endpoint: None,
             region: None,
             path_style: true,
-            upload_memory_bytes: 64 << 20,
+            upload_memory_bytes: 48 << 20,
             redirect: false,
             redirect_expiry_seconds: 1200,
         }

@@ -5,10 +5,12 @@ use crate::storage::StorageError;
 /// Bytes of a part at least, but for the last one of an object. A rule of S3.
 pub const SMALLEST_PART: u64 = 5 << 20;
 
-/// Parts of one size, before they grow by [`SMALLEST_PART`]. With S3's 10,000 parts an object has up
-/// to 1.02 TiB, and the first 1.2 GiB go by the smallest parts, which are what an upload holds in
-/// memory.
-const PARTS_OF_ONE_SIZE: u64 = 240;
+/// Parts that are as small as can be, as an upload holds them in memory: the first 3.4 GiB.
+const SMALL_PARTS: u64 = 700;
+
+/// Parts of one size after those, before they grow by [`SMALLEST_PART`]. S3's 10,000 parts hold
+/// 1 TiB then, and the last one has 220 MiB.
+const PARTS_OF_ONE_SIZE: u64 = 215;
 
 /// Where the bytes of a session are, as its row keeps it between two requests, which may come to
 /// different replicas.
@@ -73,7 +75,10 @@ impl Handle {
 
 /// Bytes of the part that has `before` parts before it.
 fn part_size(before: u64) -> u64 {
-    SMALLEST_PART * (1 + before / PARTS_OF_ONE_SIZE)
+    match before.checked_sub(SMALL_PARTS) {
+        None => SMALLEST_PART,
+        Some(more) => SMALLEST_PART * (2 + more / PARTS_OF_ONE_SIZE),
+    }
 }
 
 #[cfg(test)]
@@ -85,7 +90,7 @@ mod tests {
         let whole: u64 = (0..10_000).map(part_size).sum();
         assert!(whole >= 1 << 40, "{whole}");
         assert_eq!(part_size(0), SMALLEST_PART);
-        assert!(part_size(9_999) <= 5 << 30, "S3 takes no larger part");
+        assert!(part_size(9_999) <= 220 << 20, "S3 takes up to 5 GiB, but memory does not");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::oci::{Algorithm, Digest, Hasher};
 use crate::storage::{SPLIT, Session, StorageError, blocking, hash};
 
 /// Bytes that an upload holds without having room for a part: most blobs are not larger.
-const WITHOUT_ROOM: u64 = 512 << 10;
+const WITHOUT_ROOM: u64 = 256 << 10;
 
 /// Receives and hashes the bytes of an upload session, in order, and sends them to the store by
 /// parts. A part is held in memory until the store has it, so that it can be sent again.
