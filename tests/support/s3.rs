@@ -96,6 +96,11 @@ impl S3 {
         self.client.put(&path, content.into()).await.expect("the object is stored");
     }
 
+    pub async fn remove(&self, key: &str) {
+        let path = Path::from(format!("some/prefix/{key}"));
+        self.client.delete(&path).await.expect("the object goes");
+    }
+
     /// Takes the bucket away, or brings it back.
     pub fn set_bucket_away(&self, away: bool) {
         let (here, elsewhere) = (self.folder.path().join(BUCKET), self.folder.path().join(".away"));
