@@ -519,7 +519,7 @@ impl Registry {
                 None => None,
             };
             transaction.commit().await?;
-            Ok((blob, ended))
+            Ok::<_, RegistryError>((blob, ended))
         })
         .await?;
         if blob.location != location
