@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha512};
 use tokio::sync::Barrier;
 
 use super::support::http::{expect, header, send};
-use super::support::{Http, S3, digest_of};
+use super::support::{Http, Options, Orlop, S3, digest_of};
 use super::{MIB, content, pull, start, until};
 
 async fn patch(http: &Http, location: &str, body: impl Into<Body>) -> Response {
@@ -57,6 +57,31 @@ async fn another_process_goes_on_in_the_middle_of_a_part() {
     let answer = orlop.http().finish_upload(&location, &digest, whole.slice(from..)).await;
     expect(answer, StatusCode::CREATED).await;
     assert_eq!(digest_of(pull(&orlop.http(), &digest).await), digest);
+    let id = location.rsplit('/').next().unwrap();
+    assert_holds(&s3, &[format!("blobs/uploaded/{id}")]).await;
+}
+
+/// Each request goes to another replica of three that share one database and one bucket.
+#[tokio::test]
+async fn other_replicas_go_on_in_the_middle_of_a_part() {
+    let Some(s3) = S3::start().await else { return };
+    let options = Options { environment: s3.environment(), ..Options::default() };
+    let Some(replicas) = Orlop::replicas(3, options).await else { return };
+    let whole = content(1, 14 * MIB);
+    let digest = digest_of(&whole);
+    let path_of = |location: String| location[location.find("/v2/").unwrap()..].to_owned();
+    let location = path_of(replicas[0].http().start_upload("a").await);
+    let mut from = 0;
+    for (replica, to) in [(1, 2 * MIB), (2, 6 * MIB), (0, 6 * MIB + 7), (1, 13 * MIB)] {
+        let answer = patch(&replicas[replica].http(), &location, whole.slice(from..to)).await;
+        expect(answer, StatusCode::ACCEPTED).await;
+        from = to;
+    }
+    let answer = replicas[2].http().finish_upload(&location, &digest, whole.slice(from..)).await;
+    expect(answer, StatusCode::CREATED).await;
+    for replica in &replicas {
+        assert_eq!(digest_of(pull(&replica.http(), &digest).await), digest);
+    }
     let id = location.rsplit('/').next().unwrap();
     assert_holds(&s3, &[format!("blobs/uploaded/{id}")]).await;
 }
