@@ -1,6 +1,7 @@
 #![deny(unsafe_code)]
 
 mod memory;
+mod open_files;
 
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use orlop::cli::Cli;
 
 fn main() -> ExitCode {
     memory::give_back_early();
+    open_files::allow_many();
     run()
 }
 

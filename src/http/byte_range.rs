@@ -11,7 +11,7 @@ const MAX_RANGES: usize = 256;
 /// What a `Range` header asks of content of a known size.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ranges {
-    /// All of it: there is no header, or it is of another unit.
+    /// All of it: there is no header, it is of another unit, or asks for more than all.
     Whole,
     /// These parts, at least one, each within the content and not empty.
     Parts(Vec<Range<u64>>),
@@ -35,7 +35,13 @@ impl Ranges {
                 Err(()) => return Self::Unsatisfiable,
             }
         }
-        if parts.is_empty() { Self::Unsatisfiable } else { Self::Parts(parts) }
+        if parts.is_empty() {
+            return Self::Unsatisfiable;
+        }
+        // Overlapping ranges are of no use but to make an answer larger than the content.
+        let length =
+            parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.end - part.start));
+        if length > size { Self::Whole } else { Self::Parts(parts) }
     }
 }
 
@@ -120,6 +126,8 @@ mod tests {
     fn without_a_range_of_bytes_or_with_too_many_all_is_served() {
         assert_eq!(Ranges::parse(None, 10), Ranges::Whole);
         assert_eq!(parts("lines=1-2"), Ranges::Whole);
+        assert_eq!(parts("bytes=0-,0-"), Ranges::Whole);
+        assert_eq!(parts("bytes=0-4,5-"), Ranges::Parts(vec![0..5, 5..10]));
         let many = format!("bytes={}0-0", "0-0,".repeat(MAX_RANGES));
         assert_eq!(parts(&many), Ranges::Whole);
     }
@@ -131,6 +139,40 @@ mod tests {
         assert_eq!(parse_chunk("bytes 5-9/*"), range);
         for header in ["", "5", "9-5", "a-b", "-5", "5-", "5-9-10", "0-18446744073709551615"] {
             assert_eq!(parse_chunk(header), None, "{header}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_part_lies_within_the_content(
+            header in "bytes=([0-9]{0,20}-[0-9]{0,20},?){0,5}|.{0,30}",
+            size in 0u64..100,
+        ) {
+            if let Ranges::Parts(parts) = Ranges::parse(Some(&header), size) {
+                proptest::prop_assert!(!parts.is_empty());
+                let length: u64 = parts.iter().map(|part| part.end - part.start).sum();
+                proptest::prop_assert!(length <= size);
+                for part in parts {
+                    proptest::prop_assert!(part.start < part.end && part.end <= size);
+                }
+            }
+        }
+
+        #[test]
+        fn ranges_and_chunks_come_out_as_they_went_in(first: u32, length in 1u64..1 << 40) {
+            let first = u64::from(first);
+            let last = first + length - 1;
+            let found = Ranges::parse(Some(&format!("bytes={first}-{last}")), u64::MAX);
+            proptest::prop_assert_eq!(found, one(first..last + 1));
+            let found = parse_chunk(&format!("{first}-{last}"));
+            proptest::prop_assert_eq!(found, Some(ChunkRange { first, last }));
+        }
+
+        #[test]
+        fn any_chunk_is_read_or_refused(header in "[0-9]{0,22}-?[0-9]{0,22}|.{0,30}") {
+            if let Some(range) = parse_chunk(&header) {
+                proptest::prop_assert!(range.first <= range.last);
+            }
         }
     }
 }

@@ -141,17 +141,11 @@ fn scope(route: &Route, need: Need) -> Option<String> {
 
 async fn authorize(asked: &Asked<'_>, route: &Route, need: Need) -> Result<(), Error> {
     let Asked { app, caller, origin, parts } = asked;
-    let may_here = |action| route.repository().is_some_and(|name| caller.may(action, name));
-    let may = match need {
-        Need::SignedIn => !caller.is_anonymous(),
-        Need::InRepository(action) => may_here(action),
-        Need::EitherInRepository(one, other) => may_here(one) || may_here(other),
-        // Clients ask without credentials first. A list that shows what is public would keep them
-        // from signing in and seeing the rest; whoever has no credentials gets a token without.
-        Need::InRegistry(action) => {
-            parts.headers.contains_key(header::AUTHORIZATION) && caller.may_in_registry(action)
-        }
-    };
+    // Clients ask without credentials first. A list that shows what is public would keep them from
+    // signing in and seeing the rest; whoever has no credentials gets a token without.
+    let is_asked_too_early =
+        matches!(need, Need::InRegistry(_)) && !parts.headers.contains_key(header::AUTHORIZATION);
+    let may = need.is_met(caller, route.repository()) && !is_asked_too_early;
     if may {
         return Ok(());
     }
@@ -193,7 +187,7 @@ pub fn ascii(text: impl AsRef<str>) -> HeaderValue {
     HeaderValue::from_str(text.as_ref()).expect("the protocol's values are visible ASCII")
 }
 
-fn name_range(pattern: &Pattern) -> NameRange {
+pub fn name_range(pattern: &Pattern) -> NameRange {
     match (pattern.prefix(), pattern.name()) {
         (_, Some(name)) => NameRange::Exact(name.to_owned()),
         (Some(prefix), None) if !pattern.is_all() => NameRange::Prefix(prefix.to_owned()),

@@ -11,8 +11,10 @@ mod browser;
 mod byte_range;
 mod challenge;
 mod connection;
+pub mod content;
 mod dispatch;
 pub mod error;
+mod extract;
 mod forwarded;
 pub mod health;
 pub mod metrics;
@@ -63,6 +65,7 @@ pub fn router(app: App) -> Router {
         .merge(oauth2::routes())
         .merge(browser::routes())
         .merge(access::routes(&app))
+        .merge(content::routes(&app))
         .with_state(app)
 }
 

@@ -156,7 +156,16 @@ impl Database {
             Engine::Sqlite => "BEGIN IMMEDIATE",
             Engine::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
-        Ok(self.writers.begin_with(statement).await?)
+        loop {
+            match self.writers.begin_with(statement).await {
+                // SQLite ended a transaction by itself, as it does when the disk is full; sqlx
+                // still counts it, so that the connection can begin no other.
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    self.writers.acquire().await?.close().await?;
+                }
+                begun => return Ok(begun?),
+            }
+        }
     }
 
     /// As [`Database::begin`], and no other of its kind goes on until it ends.

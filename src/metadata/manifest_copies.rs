@@ -81,6 +81,14 @@ pub async fn insert(
     .bind(manifest_id)
     .bind(id)
     .bind(repository_id)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO manifest_annotations (manifest_id, name, value)
+         SELECT CAST($2 AS BIGINT), name, value FROM manifest_annotations WHERE manifest_id = $1",
+    )
+    .bind(manifest_id)
+    .bind(id)
     .execute(connection)
     .await?;
     Ok(id)

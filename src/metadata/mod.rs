@@ -24,6 +24,7 @@ pub mod repositories;
 pub mod roles;
 mod rows;
 pub mod scope_maps;
+pub mod search;
 pub mod signing_keys;
 pub mod tag_history;
 pub mod tag_records;

@@ -1,9 +1,9 @@
-use sqlx::AnyConnection;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::MetadataError;
+use super::locking::RowLock;
 use super::rows::{parsed, size, size_to_sql};
 use crate::oci::{Algorithm, Hasher, RepositoryName};
 
@@ -85,29 +85,55 @@ pub async fn find(
     row.as_ref().map(Upload::from_row).transpose()
 }
 
-/// Takes the right to write to a session, until `until`; `None` if another request has it, or if
-/// the session is not there.
-pub async fn take_lease(
+/// A session that nobody else takes or gives back until the transaction ends.
+pub struct HeldUpload {
+    pub upload: Upload,
+    /// Until when the request that writes to it holds it, if there is one.
+    pub leased_until: Option<i64>,
+}
+
+/// As [`find`], and held.
+pub async fn hold(
     connection: &mut AnyConnection,
     repository: &RepositoryName,
     id: Uuid,
-    lease: Uuid,
     now: i64,
+) -> Result<Option<HeldUpload>, MetadataError> {
+    let sql = format!(
+        "SELECT id, repository, algorithm, received, hash_state, storage_handle, lease, lease_until
+         FROM uploads
+         WHERE id = $1 AND repository = $2 AND expires_at > $3{}",
+        RowLock::Alone.clause(connection)
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.to_string())
+        .bind(repository.as_str())
+        .bind(now)
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let lease: Option<String> = row.try_get("lease")?;
+    let lease_until = row.try_get("lease_until")?;
+    Ok(Some(HeldUpload {
+        upload: Upload::from_row(&row)?,
+        leased_until: lease.map(|_| lease_until),
+    }))
+}
+
+/// Takes the right to write to a session that is held, until `until`.
+pub async fn take_lease(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
     until: i64,
-) -> Result<Option<Upload>, MetadataError> {
-    let row = sqlx::query(
-        "UPDATE uploads SET lease = $3, lease_until = $5
-         WHERE id = $1 AND repository = $2 AND expires_at > $4 AND lease_until <= $4
-         RETURNING id, repository, algorithm, received, hash_state, storage_handle",
-    )
-    .bind(id.to_string())
-    .bind(repository.as_str())
-    .bind(lease.to_string())
-    .bind(now)
-    .bind(until)
-    .fetch_optional(connection)
-    .await?;
-    row.as_ref().map(Upload::from_row).transpose()
+) -> Result<(), MetadataError> {
+    sqlx::query("UPDATE uploads SET lease = $2, lease_until = $3 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(lease.to_string())
+        .bind(until)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Holds a lease longer; whether it is still held.
@@ -267,9 +293,24 @@ pub async fn delete_ended(
     Ok(())
 }
 
-/// Frees every lease: at the start of the only process on this database nobody holds one.
-pub async fn free_leases(connection: &mut AnyConnection) -> Result<(), MetadataError> {
-    sqlx::query("UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL")
+/// Frees every lease: at the start of the only process on this database nobody holds one. Gives the
+/// sessions that were held, with the bytes that they have received.
+pub async fn free_leases(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(Uuid, u64)>, MetadataError> {
+    let rows = sqlx::query(
+        "UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL
+         RETURNING id, received",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((parsed(row, "id")?, size(row, "received")?))).collect()
+}
+
+/// Ends a session, whoever holds it.
+pub async fn delete(connection: &mut AnyConnection, id: Uuid) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM uploads WHERE id = $1")
+        .bind(id.to_string())
         .execute(connection)
         .await?;
     Ok(())

@@ -132,6 +132,7 @@ impl Registry {
         };
         let id = metadata::manifests::insert(connection, &new, now).await?;
         metadata::manifests::insert_references(connection, id, repository_id, &references).await?;
+        metadata::search::insert_annotations(connection, id, manifest).await?;
         Ok((id, true))
     }
 

@@ -9,16 +9,10 @@ use uuid::Uuid;
 use super::ingest::{Incoming, Ingested, ingest};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
-use crate::metadata::uploads::{EndedUpload, Upload};
+use crate::metadata::uploads::{EndedUpload, HeldUpload, Upload};
 use crate::metadata::{self, Database, now, retry};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
-use crate::storage::{Session, UploadWriter};
-
-/// How long a lease holds without renewal: after that its holder is taken for dead.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// How often its holder renews it.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+use crate::storage::{Session, StorageError, UploadWriter};
 
 /// How long a request waits for a session that another one holds. A client whose connection broke
 /// comes back before the server has seen the break.
@@ -46,10 +40,17 @@ pub(super) struct Lease {
     database: Database,
     id: Uuid,
     token: Uuid,
+    /// How long it holds without renewal: after that its holder is taken for dead.
+    life: Duration,
     session_life: Duration,
 }
 
 impl Lease {
+    /// How often it is to be renewed, so that a lost renewal does not lose it.
+    fn renew_every(&self) -> Duration {
+        self.life / 3
+    }
+
     /// Does work on the session, whatever time it takes, while the lease is held.
     async fn during<T>(
         &self,
@@ -57,7 +58,7 @@ impl Lease {
     ) -> Result<T, RegistryError> {
         let mut work = pin!(work);
         loop {
-            match timeout(RENEW_EVERY, &mut work).await {
+            match timeout(self.renew_every(), &mut work).await {
                 Ok(done) => return done,
                 Err(_) => self.renew().await?,
             }
@@ -71,7 +72,7 @@ impl Lease {
             &mut transaction,
             self.id,
             self.token,
-            after(now, LEASE),
+            after(now, self.life),
             after(now, self.session_life),
         )
         .await?;
@@ -283,6 +284,7 @@ impl Registry {
             match registry.receive(&lease, &upload, None, body, Some(&digest)).await {
                 Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
                 Err(failed) => {
+                    drop(failed.arrived);
                     registry.discard(lease).await?;
                     Err(failed.error)
                 }
@@ -305,7 +307,12 @@ impl Registry {
     /// of a database, before its first request.
     pub async fn free_uploads(&self) -> Result<(), RegistryError> {
         let mut transaction = self.database.begin().await?;
-        metadata::uploads::free_leases(&mut transaction).await?;
+        for (id, received) in metadata::uploads::free_leases(&mut transaction).await? {
+            // The process ended when the bytes had become a blob and the rows did not say so yet.
+            if !self.store.has_upload(id, received).await? {
+                metadata::uploads::delete(&mut transaction, id).await?;
+            }
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -341,30 +348,41 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes the right to write to a session, after a short wait if another request has it.
+    /// Takes the right to write to a session. If another request has it, waits until that lets go
+    /// or turns out to be dead, but not for one that lives on.
     async fn lease(
         &self,
         repository: &RepositoryName,
         id: Uuid,
     ) -> Result<(Lease, Upload), RegistryError> {
-        let token = Uuid::new_v4();
+        let lease = Lease {
+            database: self.database.clone(),
+            id,
+            token: Uuid::new_v4(),
+            life: Duration::from_secs(self.settings.upload_lease_seconds.into()),
+            session_life: self.upload_expiry(),
+        };
         let give_up_at = Instant::now() + LEASE_PATIENCE;
+        let mut first_seen = None;
         loop {
             let now = now();
-            let until = after(now, LEASE);
             let mut transaction = self.database.begin().await?;
-            let taken =
-                metadata::uploads::take_lease(&mut transaction, repository, id, token, now, until)
-                    .await?;
-            if let Some(upload) = taken {
+            let HeldUpload { upload, leased_until } =
+                metadata::uploads::hold(&mut transaction, repository, id, now)
+                    .await?
+                    .ok_or(RegistryError::UploadUnknown)?;
+            let Some(until) = leased_until.filter(|until| *until > now) else {
+                let until = after(now, lease.life);
+                metadata::uploads::take_lease(&mut transaction, id, lease.token, until).await?;
                 transaction.commit().await?;
-                let database = self.database.clone();
-                let session_life = self.upload_expiry();
-                return Ok((Lease { database, id, token, session_life }, upload));
-            }
+                if leased_until.is_some() {
+                    self.store.detach_upload(id, upload.received).await?;
+                }
+                return Ok((lease, upload));
+            };
             drop(transaction);
-            self.upload(repository, id).await?;
-            if Instant::now() >= give_up_at {
+            let lives = *first_seen.get_or_insert(until) != until;
+            if lives && Instant::now() >= give_up_at {
                 return Err(RegistryError::UploadBusy);
             }
             sleep(Duration::from_millis(50)).await;
@@ -433,6 +451,7 @@ impl Registry {
     ) -> Result<RegistryError, RegistryError> {
         match failed.arrived {
             Some(writer) => drop(self.keep(lease, upload, writer).await?),
+            None if is_lost(&failed.error) => self.discard(lease).await?,
             None => lease.give_back().await?,
         }
         Ok(failed.error)
@@ -464,7 +483,7 @@ impl Registry {
         }
     }
 
-    /// Makes a session a blob that the repository shows. One of another digest is discarded.
+    /// Makes a session a blob that the repository shows. It goes on only where the bucket is away.
     async fn publish(
         &self,
         repository: &RepositoryName,
@@ -473,23 +492,25 @@ impl Registry {
         lease: Lease,
     ) -> Result<(), RegistryError> {
         let size = writer.written();
-        let verified = lease.during(self.verify(&mut writer, digest)).await;
-        if let Err(error) = verified {
-            drop(writer);
-            match error {
-                RegistryError::DigestMismatch { .. } => self.discard(lease).await?,
-                _ => lease.give_back().await?,
-            }
-            return Err(error);
-        }
-        let finish = async { Ok(self.store.finish_upload(writer, digest).await?) };
-        match lease.during(finish).await {
-            Ok(location) => self.show(repository, digest, size, location, Some(lease)).await,
-            Err(error) => {
+        let finish = async {
+            self.verify(&mut writer, digest).await?;
+            // What lies under the session's name is another's if the lease was lost meanwhile.
+            lease.renew().await?;
+            Ok(self.store.finish_upload(writer, digest).await?)
+        };
+        let published = match lease.during(finish).await {
+            Ok(location) => self.show(repository, digest, size, location, Some(&lease)).await,
+            Err(error @ RegistryError::Storage(StorageError::Bucket(_))) => {
                 lease.give_back().await?;
-                Err(error)
+                return Err(error);
             }
+            Err(error) => Err(error),
+        };
+        if published.is_err() {
+            // Its bytes are of no use, or are in the blob's place already.
+            self.discard(lease).await?;
         }
+        published
     }
 
     /// Shows a blob in the repository whose bytes are in the store, and ends the session.
@@ -499,7 +520,7 @@ impl Registry {
         digest: &Digest,
         size: u64,
         location: Option<String>,
-        lease: Option<Lease>,
+        lease: Option<&Lease>,
     ) -> Result<(), RegistryError> {
         let place = location.as_deref();
         let (blob, ended) = retry(async || {
@@ -510,7 +531,7 @@ impl Registry {
             check_write(&key.attributes, || Item::Repository(repository.clone()))?;
             let blob = metadata::blobs::insert(&mut transaction, digest, size, place, now).await?;
             metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
-            let ended = match &lease {
+            let ended = match lease {
                 Some(lease) => Some(
                     metadata::uploads::delete_leased(&mut transaction, lease.id, lease.token)
                         .await?
@@ -573,11 +594,16 @@ fn session(upload: &Upload, expected: Option<&Digest>) -> Session {
     }
 }
 
+/// Whether the session cannot go on, as its bytes are gone.
+fn is_lost(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Storage(StorageError::UploadLost))
+}
+
 /// Runs `work` in a task of its own, which goes on when the caller is dropped.
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, RegistryError>> + Send + 'static,
 ) -> Result<T, RegistryError> {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
-        Err(crate::storage::StorageError::Io(std::io::Error::other(error)).into())
-    })
+    tokio::spawn(work)
+        .await
+        .unwrap_or_else(|error| Err(StorageError::Io(std::io::Error::other(error)).into()))
 }

@@ -16,6 +16,10 @@ pub struct RegistrySettings {
     /// Seconds that an upload session lives after its last use.
     #[serde(deserialize_with = "fields::between::<1, 31_536_000, _, _>")]
     pub upload_expiry_seconds: u32,
+    /// Seconds after which an upload may go on at another server, if the one that was receiving it
+    /// says no more.
+    #[serde(deserialize_with = "fields::between::<1, 3600, _, _>")]
+    pub upload_lease_seconds: u32,
     /// Days that deleted tags and manifests can be restored.
     #[serde(deserialize_with = "fields::between::<0, 3650, _, _>")]
     pub deleted_retention_days: u32,
@@ -31,6 +35,7 @@ impl Default for RegistrySettings {
             sparse_images: false,
             max_manifest_bytes: 4 * 1024 * 1024,
             upload_expiry_seconds: 24 * 3600,
+            upload_lease_seconds: 15,
             deleted_retention_days: 7,
             max_blob_bytes: None,
         }

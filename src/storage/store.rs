@@ -41,6 +41,26 @@ impl BlobStore {
         matches!(self, Self::Bucket(_))
     }
 
+    /// Whether the bytes that a session received are there, as far as the store can tell by itself.
+    pub async fn has_upload(&self, id: Uuid, received: u64) -> Result<bool, StorageError> {
+        match self {
+            Self::Disk(store) => store.has_upload(id, received).await,
+            Self::Bucket(_) => Ok(true),
+        }
+    }
+
+    /// Takes a session from whoever wrote to it before and may not know yet that it is lost. In a
+    /// bucket nothing is to be done: parts that such a one sends have other tags than the row says.
+    ///
+    /// # Errors
+    /// [`StorageError::UploadLost`] if fewer bytes than `received` are there.
+    pub async fn detach_upload(&self, id: Uuid, received: u64) -> Result<(), StorageError> {
+        match self {
+            Self::Disk(store) => store.detach_upload(id, received).await,
+            Self::Bucket(_) => Ok(()),
+        }
+    }
+
     /// Goes on with a session where it stands, or starts it.
     ///
     /// # Errors

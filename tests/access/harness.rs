@@ -32,8 +32,7 @@ pub struct Registry {
     pub auth: Auth,
     pub router: Router,
     pub database: Database,
-    pub folder: TempDir,
-    pub rows: TestDatabase,
+    _folder: TempDir,
 }
 
 pub struct Answer {
@@ -60,7 +59,7 @@ impl Registry {
         let content = orlop::registry::Registry::new(database.clone(), store, &settings);
         let app = App { registry: content, auth: auth.clone(), settings: Arc::new(settings) };
         let router = orlop::http::router(app);
-        Self { auth, router, database, folder, rows }
+        Self { auth, router, database, _folder: folder }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -7,6 +7,7 @@ pub mod http;
 pub mod oidc_provider;
 pub mod s3;
 pub mod server;
+pub mod small_disk;
 pub mod tool;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::{Http, S3, TestDatabase};
+use super::{Http, S3, TestDatabase, small_disk};
 
 /// The first administrator of every test server.
 pub const ADMIN: &str = "admin";
@@ -28,6 +28,10 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// Further arguments to `serve`.
     pub arguments: Vec<String>,
+    /// Keep the data on a file system of its own of this many MiB (see [`small_disk`]).
+    pub disk_mib: Option<u32>,
+    /// The soft limit of open files to start with; else that of the tests.
+    pub open_files: Option<u32>,
     /// Serve HTTPS with a certificate made for this server (see [`Orlop::certificate`]).
     pub tls: bool,
 }
@@ -50,10 +54,9 @@ impl Options {
     }
 }
 
-/// A server on its own port, data folder and database. Dropping it kills it and removes both.
+/// A server on its own port, data folder and database. Dropping it kills it and removes the folder.
 pub struct Orlop {
     options: Options,
-    // Before the others, so that nothing works on them any more when they go.
     running: Running,
     folder: Arc<TempDir>,
     database: Arc<TestDatabase>,
@@ -69,15 +72,10 @@ struct Running {
 }
 
 impl Orlop {
-    pub async fn start(options: Options) -> Self {
+    pub async fn start(mut options: Options) -> Self {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         std::fs::create_dir(folder.path().join("data")).expect("cannot create a folder");
         let database = TestDatabase::new(&folder.path().join("data")).await;
-        Self::start_on(options, folder, database).await
-    }
-
-    /// A server whose rows are in `database`, and its bytes in `folder`.
-    async fn start_on(mut options: Options, folder: TempDir, database: TestDatabase) -> Self {
         if let Some(config) = &options.config {
             std::fs::write(folder.path().join("orlop.toml"), config)
                 .expect("cannot write settings");
@@ -146,6 +144,18 @@ impl Orlop {
         }
     }
 
+    /// The data folder as the server itself sees it, also on a file system of its own.
+    pub fn data_dir_of_process(&self) -> PathBuf {
+        let pid = self.running.child.id().expect("the server is running");
+        let data = self.data_dir();
+        let inside = data.strip_prefix("/").expect("folders for tests are absolute");
+        Path::new("/proc").join(pid.to_string()).join("root").join(inside)
+    }
+
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// The PEM file of the certificate, for clients to trust; made when `Options::tls` is on.
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
@@ -179,6 +189,12 @@ impl Orlop {
         kibibytes * 1024
     }
 
+    /// Files and connections that the process has open.
+    pub fn open_files(&self) -> usize {
+        let pid = self.running.child.id().expect("the server is running");
+        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("cannot read its open files").count()
+    }
+
     /// Asks the server to stop (SIGTERM) and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
@@ -210,11 +226,18 @@ impl Orlop {
 
 impl Running {
     async fn start(options: &Options, folder: &Path, database: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
-        command
-            .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder.join("data"));
+        let data = folder.join("data");
+        let program = env!("CARGO_BIN_EXE_orlop");
+        let mut command = match (options.disk_mib, options.open_files) {
+            (Some(size), _) => small_disk::command(&data, size, program),
+            (None, Some(limit)) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -S -n $0 && exec \"$@\"", &limit.to_string(), program]);
+                shell
+            }
+            (None, None) => Command::new(program),
+        };
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
         if options.config.is_some() {
             command.arg("--config").arg(folder.join("orlop.toml"));
         }

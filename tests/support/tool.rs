@@ -199,7 +199,7 @@ pub(super) fn reason_for_lack_of(name: &str) -> String {
     })
 }
 
-pub(super) fn skip(name: &str, reason: &str) {
+pub fn skip(name: &str, reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("SKIPPED: {test}, for want of {name}: {}\n", reason.trim());
     assert!(std::env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{line}");

@@ -5,13 +5,12 @@
 
 mod assignments;
 mod audit_events;
-mod body;
 mod issuers;
 mod principals;
 mod scope_maps;
 mod signing_keys;
 mod users;
-mod views;
+pub(super) mod views;
 
 use std::net::IpAddr;
 
@@ -20,14 +19,14 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::extract::Body;
 use super::visitor::Visitor;
 use super::{App, Error};
 use crate::auth::administration::Actor;
 use crate::auth::{Auth, Caller, RegistryAction};
-use body::Body;
 
 /// What a request needs before its handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,14 +133,8 @@ async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Error> {
-    let session = super::browser::session(&origin, request.method(), request.headers())?;
-    let caller = match (&authorization, session) {
-        (None, Some(session)) => auth.caller_of_session(session).await,
-        (authorization, _) => {
-            auth.authenticate(authorization.as_ref(), address, &origin.host).await
-        }
-    };
-    let caller = caller.map_err(|error| ask(error.into()))?;
+    let visitor = Visitor { address, origin, authorization };
+    let caller = authenticate(&auth, &visitor, request.method(), request.headers()).await?;
     if caller.is_anonymous() {
         let message = "sign in first: this needs credentials";
         return Err(ask(Error::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)));
@@ -153,6 +146,24 @@ async fn guard(
     }
     request.extensions_mut().insert(Asker { caller, address });
     Ok(next.run(request).await)
+}
+
+/// Who is asking, by credentials or by the session of a browser.
+pub(super) async fn authenticate(
+    auth: &Auth,
+    visitor: &Visitor,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Caller, Error> {
+    let Visitor { address, origin, authorization } = visitor;
+    let session = super::browser::session(origin, method, headers)?;
+    let caller = match (authorization, session) {
+        (None, Some(session)) => auth.caller_of_session(session).await,
+        (authorization, _) => {
+            auth.authenticate(authorization.as_ref(), *address, &origin.host).await
+        }
+    };
+    caller.map_err(|error| ask(error.into()))
 }
 
 /// What a method on a route needs; `HEAD` is as `GET`.
@@ -173,7 +184,7 @@ fn is_allowed(caller: &Caller, need: Option<Need>, user: Option<&str>) -> bool {
 }
 
 /// Tells clients to send a name and a password.
-fn ask(error: Error) -> Error {
+pub(super) fn ask(error: Error) -> Error {
     if error.status() != StatusCode::UNAUTHORIZED {
         return error;
     }

@@ -8,7 +8,7 @@ use http::Method;
 use uuid::Uuid;
 
 use super::Error;
-use crate::auth::{Action, RegistryAction};
+use crate::auth::{Action, Caller, RegistryAction};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
 /// What a path under `/v2/` or `/acr/v1/` names.
@@ -66,6 +66,19 @@ pub enum Need {
     /// One of the two is enough; the first is what a client is told to ask for.
     EitherInRepository(Action, Action),
     InRegistry(RegistryAction),
+}
+
+impl Need {
+    /// Whether the caller's credential covers it; `repository` is the one that the path is about.
+    pub fn is_met(self, caller: &Caller, repository: Option<&RepositoryName>) -> bool {
+        let may_here = |action| repository.is_some_and(|name| caller.may(action, name));
+        match self {
+            Self::SignedIn => !caller.is_anonymous(),
+            Self::InRepository(action) => may_here(action),
+            Self::EitherInRepository(one, other) => may_here(one) || may_here(other),
+            Self::InRegistry(action) => caller.may_in_registry(action),
+        }
+    }
 }
 
 /// Every method on every route, and the right that it needs: the only place that says so.

@@ -196,6 +196,10 @@ impl ObjectWriter {
                 Err(error) if !is_missing(&error) => return Err(error.into()),
                 _ => return Err(StorageError::UploadLost),
             },
+            // A part was overwritten, by a request that did not know that it had lost the session.
+            Err(error) if error.to_string().contains("InvalidPart") => {
+                return Err(StorageError::UploadLost);
+            }
             Err(error) => return Err(error.into()),
         }
         self.is_complete = true;

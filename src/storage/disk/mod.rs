@@ -72,6 +72,50 @@ impl DiskStore {
         Ok(FileWriter::new(id, file, received, hasher))
     }
 
+    /// Whether the bytes that a session received are there.
+    pub async fn has_upload(&self, id: Uuid, received: u64) -> Result<bool, StorageError> {
+        let path = self.upload_path(id);
+        blocking(move || match fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.len() >= received),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(received == 0),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    /// Gives a session a file of its own with its first `received` bytes. Whoever wrote to it
+    /// before and does not know that it is lost goes on writing to the old one.
+    ///
+    /// # Errors
+    /// [`StorageError::UploadLost`] if fewer bytes are there.
+    pub async fn detach_upload(&self, id: Uuid, received: u64) -> Result<(), StorageError> {
+        let path = self.upload_path(id);
+        if received == 0 {
+            return self.remove_upload(id).await;
+        }
+        // Named as a session, so that what a crash leaves of it is found.
+        let copy_path = self.upload_path(Uuid::new_v4());
+        let folder = self.root.join("uploads");
+        blocking(move || {
+            let mut old = match File::open(&path) {
+                Ok(file) => file.take(received),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(StorageError::UploadLost);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let mut copy = File::create(&copy_path)?;
+            if io::copy(&mut old, &mut copy)? < received {
+                fs::remove_file(&copy_path)?;
+                return Err(StorageError::UploadLost);
+            }
+            copy.sync_all()?;
+            fs::rename(&copy_path, &path)?;
+            Ok(sync_folder(&folder)?)
+        })
+        .await
+    }
+
     /// Turns a session whose bytes are durable into the blob `digest`. When this returns, the blob
     /// survives a crash of the machine.
     pub async fn finish_upload(&self, id: Uuid, digest: &Digest) -> Result<(), StorageError> {

@@ -1,0 +1,63 @@
+//! The OpenAPI document: kept in step with the code, and true of the running server.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::support::http::json_of;
+use super::support::{ADMIN, Options, Orlop, PASSWORD, Workspace};
+
+const SNAPSHOT: &str = "docs/openapi.json";
+
+/// To take over a change: `ORLOP_UPDATE_SNAPSHOTS=1 cargo test --test api`.
+#[test]
+fn the_document_in_the_repository_is_that_of_the_code() {
+    let document = serde_json::to_value(orlop::http::content::document()).unwrap();
+    let text = format!("{document:#}\n");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(SNAPSHOT);
+    if std::env::var_os("ORLOP_UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == text, "{SNAPSHOT} is not what the code says: see the comment of this test");
+}
+
+#[test]
+fn every_route_is_described() {
+    let document = serde_json::to_value(orlop::http::content::document()).unwrap();
+    for (method, route, _) in orlop::http::content::NEEDS {
+        let operation = &document["paths"][route][method.as_str().to_lowercase()];
+        assert!(operation["responses"].is_object(), "{method} {route}");
+        assert!(operation["summary"].is_string(), "{method} {route}");
+    }
+    let version = document["openapi"].as_str().unwrap();
+    assert!(version.starts_with("3.1"), "{version}");
+}
+
+/// What no document can tell: names have grammars, unknown parameters are ignored, and who guesses
+/// passwords is told to wait.
+const UNTOLD: &str = "positive_data_acceptance,negative_data_rejection,ignored_auth";
+
+#[tokio::test]
+async fn schemathesis_finds_no_answer_that_the_document_does_not_tell() {
+    let workspace = Workspace::new();
+    let Some(schemathesis) = workspace.tool("schemathesis") else { return };
+    let orlop = Orlop::start(Options::default()).await;
+    let http = orlop.http();
+    let document: Value = json_of(http.get("/api/openapi.json").await).await;
+    workspace.write("openapi.json", document.to_string());
+    let run = format!(
+        "run openapi.json --url {} --auth {ADMIN}:{PASSWORD} --exclude-checks {UNTOLD} \
+         --max-examples 25 --phases coverage,fuzzing --seed 1 --no-color",
+        orlop.url()
+    );
+    // Made-up names first, then those of something that is there.
+    schemathesis.run(&run).await;
+    for layer in ["one", "two"] {
+        http.push_artifact("app", "latest", layer.as_bytes()).await;
+    }
+    let names = "[parameters]\n\"path.repository\" = \"app\"\n\"path.tag\" = \"latest\"\n\
+                 \"path.reference\" = \"latest\"\n";
+    workspace.write("schemathesis.toml", names);
+    schemathesis.run(format!("{run} --exclude-method DELETE")).await;
+}

@@ -1,0 +1,217 @@
+//! The server is killed at random moments under load. Whatever it had acknowledged is there
+//! afterwards; of what it had not, there is all or nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::{Method, StatusCode};
+
+use super::data;
+use super::model::{self, Model, Repository};
+use super::operation::{self, Operation};
+use super::random::{Random, setting};
+use super::stock::Stock;
+use super::support::http::{expect, header};
+use super::support::{Http, Options, Orlop, digest_of};
+
+const CLIENTS: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
+    let rounds = setting("ORLOP_TORTURE_ROUNDS", 4);
+    let mut random = Random::start();
+    let stock = Arc::new(Stock::new(&mut random));
+    let mut orlop = Orlop::start(Options::default()).await;
+    let mut clients: Vec<_> =
+        (0..CLIENTS).map(|number| Client::new(number, random.fork(), &stock)).collect();
+    let mut uploader = Uploader::new(random.fork());
+    let (mut total, mut slowest) = (0, Duration::ZERO);
+    for round in 1..=rounds {
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let at_work: Vec<_> = clients
+            .drain(..)
+            .map(|client| tokio::spawn(client.work(orlop.http(), Arc::clone(&acknowledged))))
+            .collect();
+        let uploading = tokio::spawn(uploader.work(orlop.http()));
+        let enough = 1 + random.below(60);
+        while acknowledged.load(Relaxed) < enough {
+            assert!(!at_work.iter().any(|client| client.is_finished()), "{}", orlop.output());
+            tokio::task::yield_now().await;
+        }
+        // Not to wait for anything, but to hit any moment of an operation.
+        tokio::time::sleep(Duration::from_micros(random.below(20_000) as u64)).await;
+        orlop.kill().await;
+        for client in at_work {
+            clients.push(client.await.expect("the client's operations go well"));
+        }
+        uploader = uploading.await.expect("the uploads go well");
+        total += acknowledged.load(Relaxed);
+
+        let started = Instant::now();
+        orlop.restart().await;
+        slowest = slowest.max(started.elapsed());
+        let checking = clients.drain(..).map(|client| tokio::spawn(client.check(orlop.http())));
+        for client in checking.collect::<Vec<_>>() {
+            clients.push(client.await.unwrap_or_else(|_| panic!("round {round}")));
+        }
+        uploader.check(&orlop.http()).await;
+    }
+    assert!(orlop.stop().await.success());
+    let blobs = data::check(&orlop.data_dir()).await;
+    let (both, uploads) =
+        (clients.iter().map(|client| client.seen_done).sum::<usize>(), uploader.finished);
+    println!(
+        "{rounds} kills, {total} operations acknowledged, {both} cut ones turned out done, \
+         {uploads} uploads went on after kills, {} began anew, {blobs} blobs at the end, slowest start {slowest:?}",
+        uploader.begun_anew
+    );
+}
+
+/// Works on repositories of its own, and knows what they must hold.
+struct Client {
+    stock: Arc<Stock>,
+    random: Random,
+    repositories: Vec<String>,
+    model: Model,
+    /// What was going on at the kill, and what the model is if it was done.
+    cut: Option<(Operation, Model)>,
+    seen_done: usize,
+}
+
+impl Client {
+    fn new(number: usize, random: Random, stock: &Arc<Stock>) -> Self {
+        let repositories: Vec<_> = (0..2).map(|n| format!("client{number}/r{n}")).collect();
+        let model = repositories.iter().map(|name| (name.clone(), Repository::default())).collect();
+        let stock = Arc::clone(stock);
+        Self { stock, random, repositories, model, cut: None, seen_done: 0 }
+    }
+
+    /// Until the server is gone.
+    async fn work(mut self, http: Http, acknowledged: Arc<AtomicUsize>) -> Self {
+        loop {
+            let operation = Operation::random(&mut self.random, &self.stock, &self.repositories);
+            let mut after = self.model.clone();
+            let expected = model::apply(&mut after, &self.stock, &operation);
+            let Some(status) = operation.perform(&http, &self.stock).await else {
+                self.cut = Some((operation, after));
+                return self;
+            };
+            assert_eq!(status, expected, "{operation:?}");
+            self.model = after;
+            acknowledged.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What is there must be what was acknowledged, with or without what was going on.
+    async fn check(mut self, http: Http) -> Self {
+        let mut seen = BTreeMap::new();
+        for name in &self.repositories {
+            seen.insert(name.clone(), Repository::observe(&http, &self.stock, name).await);
+        }
+        if let Some((operation, after)) = self.cut.take()
+            && seen != self.model
+        {
+            assert_eq!(seen, after, "after {operation:?}, before which there was {:?}", self.model);
+            self.seen_done += 1;
+            self.model = after;
+        }
+        assert_eq!(seen, self.model);
+        self
+    }
+}
+
+/// Uploads one blob after the other in chunks, and goes on after a kill where the session stands.
+struct Uploader {
+    random: Random,
+    content: Bytes,
+    session: Option<Session>,
+    finished: usize,
+    begun_anew: usize,
+}
+
+struct Session {
+    location: String,
+    acknowledged: usize,
+    /// How far it came if the request that was going on at the kill was done.
+    sent: usize,
+    is_closing: bool,
+}
+
+impl Uploader {
+    fn new(random: Random) -> Self {
+        Self { random, content: Bytes::new(), session: None, finished: 0, begun_anew: 0 }
+    }
+
+    async fn work(mut self, http: Http) -> Self {
+        loop {
+            if self.step(&http).await.is_none() {
+                return self;
+            }
+        }
+    }
+
+    /// One request; none if the server is gone.
+    async fn step(&mut self, http: &Http) -> Option<()> {
+        let Some(session) = &mut self.session else {
+            let length = 1 + self.random.below(1 << 20);
+            self.content = self.random.bytes(length).into();
+            let opening = http.request(Method::POST, "/v2/uploader/blobs/uploads/");
+            let location = operation::location(&operation::send(opening).await?);
+            let location = location.expect("a session is opened");
+            let start = Session { location, acknowledged: 0, sent: 0, is_closing: false };
+            self.session = Some(start);
+            return Some(());
+        };
+        let rest = self.content.slice(session.acknowledged..);
+        session.is_closing = rest.is_empty() || self.random.once_in(6);
+        if session.is_closing {
+            let digest = digest_of(&self.content);
+            session.sent = self.content.len();
+            let closing = http.request(Method::PUT, &session.location);
+            let closing = closing.query(&[("digest", digest)]).body(rest);
+            assert_eq!(operation::status(closing).await?, 201);
+            self.session = None;
+        } else {
+            let chunk = rest.slice(..1 + self.random.below(rest.len()));
+            session.sent = session.acknowledged + chunk.len();
+            let patch = http.request(Method::PATCH, &session.location).body(chunk);
+            assert_eq!(operation::status(patch).await?, 202);
+            session.acknowledged = session.sent;
+        }
+        Some(())
+    }
+
+    /// The session must stand where it was acknowledged to stand or where the cut request led,
+    /// and go on from there to its end.
+    async fn check(&mut self, http: &Http) {
+        let Some(session) = self.session.take() else { return };
+        let blob = format!("/v2/uploader/blobs/{}", digest_of(&self.content));
+        let status = http.get(&session.location).await;
+        if status.status() == StatusCode::NOT_FOUND {
+            assert!(session.is_closing, "an open session is gone");
+            // Without the blob, it was cut between the bytes and the rows: the client begins anew.
+            self.begun_anew += usize::from(http.get(&blob).await.status() != StatusCode::OK);
+            return;
+        }
+        let status = expect(status, StatusCode::NO_CONTENT).await;
+        let range = header(&status, "range");
+        let last: usize = range.strip_prefix("0-").and_then(|last| last.parse().ok()).unwrap();
+        let received = if last == 0 { session.acknowledged.min(1) } else { last + 1 };
+        assert!(
+            received == session.acknowledged || received == session.sent,
+            "the session has {received} bytes, not {} or {}",
+            session.acknowledged,
+            session.sent
+        );
+        expect(http.get(&blob).await, StatusCode::NOT_FOUND).await;
+        let rest = self.content.slice(received..);
+        let finished = http.finish_upload(&session.location, &digest_of(&self.content), rest).await;
+        expect(finished, StatusCode::CREATED).await;
+        let content = expect(http.get(&blob).await, StatusCode::OK).await.bytes().await.unwrap();
+        assert_eq!(content, self.content);
+        self.finished += 1;
+    }
+}

@@ -1,0 +1,84 @@
+//! Looks at the files of a server that has stopped.
+
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+
+use super::support::digest_of;
+
+/// Queries that find nothing in a sound database, and what they would find.
+const DAMAGE: [(&str, &str); 4] = [
+    (
+        "a repository that counts wrong",
+        "SELECT name FROM repositories r WHERE deleted_at IS NULL AND (
+             manifest_count <> (SELECT COUNT(*) FROM manifests m
+                 WHERE m.repository_id = r.id AND m.deleted_at IS NULL)
+             OR tag_count <> (SELECT COUNT(*) FROM tags t WHERE t.repository_id = r.id))",
+    ),
+    (
+        "a manifest without a blob",
+        "SELECT m.digest || ' ' || x.digest
+         FROM manifests m JOIN manifest_references x ON x.manifest_id = m.id
+         LEFT JOIN repository_blobs l ON l.repository_id = m.repository_id
+           AND l.blob_id = x.blob_id AND l.deleted_at IS NULL
+         WHERE m.deleted_at IS NULL AND x.role <> 'manifest' AND l.blob_id IS NULL",
+    ),
+    (
+        "a tag of a deleted manifest",
+        "SELECT t.name FROM tags t JOIN manifests m ON m.id = t.manifest_id
+         WHERE m.deleted_at IS NOT NULL",
+    ),
+    (
+        "a tag whose history ends elsewhere",
+        "SELECT t.name FROM tags t JOIN manifests m ON m.id = t.manifest_id
+         WHERE m.digest IS NOT (SELECT h.digest FROM tag_history h
+             WHERE h.repository_id = t.repository_id AND h.name = t.name
+             ORDER BY h.id DESC LIMIT 1)",
+    ),
+];
+
+/// Fails unless the database is sound and every blob's row has its bytes. Gives the number of
+/// blobs.
+pub async fn check(folder: &Path) -> usize {
+    check_both(&folder.join("orlop.db"), folder).await
+}
+
+/// As [`check`], of a server that runs and is idle, in a folder that SQLite cannot reach.
+pub async fn check_copy(folder: &Path) -> usize {
+    let copy = tempfile::TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
+    for name in ["orlop.db", "orlop.db-wal"] {
+        std::fs::copy(folder.join(name), copy.path().join(name)).expect("it can be copied");
+    }
+    check_both(&copy.path().join("orlop.db"), folder).await
+}
+
+async fn check_both(database: &Path, folder: &Path) -> usize {
+    let mut database =
+        SqliteConnectOptions::new().filename(database).connect().await.expect("it can be opened");
+    let found = texts(&mut database, "PRAGMA integrity_check").await;
+    assert_eq!(found, ["ok"], "PRAGMA integrity_check");
+    let found = texts(&mut database, "SELECT \"table\" FROM pragma_foreign_key_check").await;
+    assert!(found.is_empty(), "PRAGMA foreign_key_check: {found:?}");
+    for (what, query) in DAMAGE {
+        let found = texts(&mut database, query).await;
+        assert!(found.is_empty(), "{what}: {found:?}");
+    }
+    let blobs: Vec<(String, i64)> = sqlx::query_as("SELECT digest, size FROM blobs")
+        .fetch_all(&mut database)
+        .await
+        .expect("there is a table of blobs");
+    for (digest, size) in &blobs {
+        let hex = digest.strip_prefix("sha256:").expect("the tests use no other");
+        let path = folder.join("blobs/sha256").join(&hex[..2]).join(hex);
+        let content = std::fs::read(&path)
+            .unwrap_or_else(|error| panic!("no file for {digest}: {error}: {}", path.display()));
+        assert_eq!((content.len() as u64, digest_of(content)), (*size as u64, digest.clone()));
+    }
+    blobs.len()
+}
+
+async fn texts(database: &mut SqliteConnection, query: &'static str) -> Vec<String> {
+    let found = sqlx::query_scalar(query).fetch_all(database).await;
+    found.unwrap_or_else(|error| panic!("{query}: {error}"))
+}
