@@ -19,7 +19,7 @@ use crate::http::{self, App};
 use crate::metadata::Database;
 use crate::registry::Registry;
 use crate::settings::Settings;
-use crate::storage::DiskStore;
+use crate::storage::BlobStore;
 use crate::telemetry;
 
 /// Seconds between two looks for upload sessions that nobody uses any more; fewer if sessions live
@@ -41,7 +41,8 @@ impl Serve {
         let server = Server::bind(&settings.server, Metrics::new()).await?;
         let url = server.url();
 
-        let store = DiskStore::open(settings.storage.data_dir.clone()).await?;
+        tokio::fs::create_dir_all(&settings.storage.data_dir).await?;
+        let store = BlobStore::open(&settings.storage).await?;
         let database =
             Database::open(&database_url(&settings), settings.metadata.max_connections).await?;
         let auth = Auth::open(database.clone(), &settings.auth).await?;
@@ -84,7 +85,7 @@ fn database_url(settings: &Settings) -> String {
 }
 
 /// What the server cannot do without.
-fn checks(database: &Database, store: &DiskStore) -> Vec<Check> {
+fn checks(database: &Database, store: &BlobStore) -> Vec<Check> {
     let (database, store) = (database.clone(), store.clone());
     vec![
         Check::new("database", move || {

@@ -252,7 +252,11 @@ impl From<StorageError> for Error {
         match error {
             StorageError::UploadLost => RegistryError::UploadUnknown.into(),
             StorageError::Full(_) => Self::storage_full(error),
-            StorageError::BlobMissing(_) | StorageError::Io(_) => Self::internal(error),
+            StorageError::Bucket(_) => Self::unavailable(error),
+            StorageError::BlobMissing(_)
+            | StorageError::Io(_)
+            | StorageError::Handle(_)
+            | StorageError::Url { .. } => Self::internal(error),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Blob {
     pub digest: Digest,
     /// In bytes.
     pub size: u64,
+    /// Where the bytes are, if not at the place that follows from the digest.
+    pub location: Option<String>,
 }
 
 impl Blob {
@@ -25,6 +27,7 @@ impl Blob {
             id: row.try_get("id")?,
             digest: parsed(row, "digest")?,
             size: size(row, "size")?,
+            location: row.try_get("location")?,
         })
     }
 }
@@ -43,7 +46,7 @@ pub async fn find(
     digest: &Digest,
 ) -> Result<Option<FoundBlob>, MetadataError> {
     let row = sqlx::query(
-        "SELECT b.id, b.digest, b.size, r.read_enabled FROM repositories r
+        "SELECT b.id, b.digest, b.size, b.location, r.read_enabled FROM repositories r
          JOIN repository_blobs l ON l.repository_id = r.id AND l.deleted_at IS NULL
          JOIN blobs b ON b.id = l.blob_id
          WHERE r.name = $1 AND b.digest = $2",
@@ -65,7 +68,7 @@ pub async fn find_all(
     let mut found = HashMap::new();
     for chunk in digests.chunks(LIST_CHUNK) {
         let sql = format!(
-            "SELECT b.id, b.digest, b.size FROM blobs b
+            "SELECT b.id, b.digest, b.size, b.location FROM blobs b
              JOIN repository_blobs l
                ON l.blob_id = b.id AND l.repository_id = $1 AND l.deleted_at IS NULL
              WHERE b.digest IN ({})",
@@ -83,24 +86,30 @@ pub async fn find_all(
     Ok(found)
 }
 
-/// Notes that the bytes of a blob are in the store, and gives its id.
+/// Notes that the bytes of a blob are in the store. If they were there before, the row keeps the
+/// place that it knows.
 pub async fn insert(
     connection: &mut AnyConnection,
     digest: &Digest,
     size: u64,
+    location: Option<&str>,
     now: i64,
-) -> Result<i64, MetadataError> {
-    let id = sqlx::query_scalar(
-        "INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-         ON CONFLICT (digest) DO UPDATE SET state = 'present'
-         RETURNING id",
+) -> Result<Blob, MetadataError> {
+    let row = sqlx::query(
+        "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (digest) DO UPDATE
+         SET location = CASE blobs.state WHEN 'present' THEN blobs.location
+                                         ELSE excluded.location END,
+             state = 'present'
+         RETURNING id, digest, size, location",
     )
     .bind(digest.as_str())
     .bind(size_to_sql(size))
+    .bind(location)
     .bind(now)
     .fetch_one(connection)
     .await?;
-    Ok(id)
+    Blob::from_row(&row)
 }
 
 /// Whether the bytes of a blob are in the store and stay there until the transaction ends.

@@ -16,6 +16,8 @@ pub struct Upload {
     pub hasher: Hasher,
     /// Bytes received and kept.
     pub received: u64,
+    /// What the store noted of where they are.
+    pub storage_handle: Option<String>,
 }
 
 impl Upload {
@@ -33,6 +35,7 @@ impl Upload {
             repository: parsed(row, "repository")?,
             hasher,
             received: size(row, "received")?,
+            storage_handle: row.try_get("storage_handle")?,
         })
     }
 }
@@ -70,7 +73,8 @@ pub async fn find(
     now: i64,
 ) -> Result<Option<Upload>, MetadataError> {
     let row = sqlx::query(
-        "SELECT id, repository, algorithm, received, hash_state FROM uploads
+        "SELECT id, repository, algorithm, received, hash_state, storage_handle
+         FROM uploads
          WHERE id = $1 AND repository = $2 AND expires_at > $3",
     )
     .bind(id.to_string())
@@ -96,7 +100,8 @@ pub async fn hold(
     now: i64,
 ) -> Result<Option<HeldUpload>, MetadataError> {
     let sql = format!(
-        "SELECT id, repository, algorithm, received, hash_state, lease, lease_until FROM uploads
+        "SELECT id, repository, algorithm, received, hash_state, storage_handle, lease, lease_until
+         FROM uploads
          WHERE id = $1 AND repository = $2 AND expires_at > $3{}",
         RowLock::Alone.clause(connection)
     );
@@ -160,50 +165,132 @@ pub async fn save(
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(
         "UPDATE uploads
-         SET received = $3, hash_state = $4, expires_at = $5, lease = NULL, lease_until = 0
+         SET received = $3, algorithm = $4, hash_state = $5, storage_handle = $6, expires_at = $7,
+             lease = NULL, lease_until = 0
          WHERE id = $1 AND lease = $2",
     )
     .bind(upload.id.to_string())
     .bind(lease.to_string())
     .bind(size_to_sql(upload.received))
+    .bind(upload.hasher.algorithm().as_str())
     .bind(upload.hasher.save())
+    .bind(&upload.storage_handle)
     .bind(expires_at)
     .execute(connection)
     .await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends a session whose lease is held; whether it was.
-pub async fn delete_leased(
+/// Gives a lease back; the session stands where it stood. Whether it was still held.
+pub async fn free_lease(
     connection: &mut AnyConnection,
     id: Uuid,
     lease: Uuid,
+    expires_at: i64,
 ) -> Result<bool, MetadataError> {
-    let done = sqlx::query("DELETE FROM uploads WHERE id = $1 AND lease = $2")
+    let done = sqlx::query(
+        "UPDATE uploads SET expires_at = $3, lease = NULL, lease_until = 0
+         WHERE id = $1 AND lease = $2",
+    )
+    .bind(id.to_string())
+    .bind(lease.to_string())
+    .bind(expires_at)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Keeps what the store noted, while a lease is held; whether it still is.
+pub async fn set_storage_handle(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
+    storage_handle: &str,
+) -> Result<bool, MetadataError> {
+    let done = sqlx::query("UPDATE uploads SET storage_handle = $3 WHERE id = $1 AND lease = $2")
         .bind(id.to_string())
         .bind(lease.to_string())
+        .bind(storage_handle)
         .execute(connection)
         .await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// Removes sessions that expired and that nobody writes to, at most `limit`, and gives their ids.
-pub async fn delete_expired(
+/// A session that is over. Its row stays until its bytes are removed, as the row alone knows where
+/// they are.
+pub struct EndedUpload {
+    pub id: Uuid,
+    pub storage_handle: Option<String>,
+}
+
+impl EndedUpload {
+    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+        Ok(Self { id: parsed(row, "id")?, storage_handle: row.try_get("storage_handle")? })
+    }
+}
+
+/// Ends a session whose lease is held; none, if it was not.
+pub async fn end_leased(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
+) -> Result<Option<EndedUpload>, MetadataError> {
+    let row = sqlx::query(
+        "UPDATE uploads SET expires_at = 0, lease = NULL, lease_until = 0
+         WHERE id = $1 AND lease = $2 RETURNING id, storage_handle",
+    )
+    .bind(id.to_string())
+    .bind(lease.to_string())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(EndedUpload::from_row).transpose()
+}
+
+/// Ends and forgets a session whose lease is held; none, if it was not.
+pub async fn delete_leased(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
+) -> Result<Option<EndedUpload>, MetadataError> {
+    let row = sqlx::query(
+        "DELETE FROM uploads WHERE id = $1 AND lease = $2 RETURNING id, storage_handle",
+    )
+    .bind(id.to_string())
+    .bind(lease.to_string())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(EndedUpload::from_row).transpose()
+}
+
+/// Sessions that ended or expired and that nobody writes to, at most `limit`.
+pub async fn ended(
     connection: &mut AnyConnection,
     now: i64,
     limit: i64,
-) -> Result<Vec<Uuid>, MetadataError> {
+) -> Result<Vec<EndedUpload>, MetadataError> {
     let rows = sqlx::query(
-        "DELETE FROM uploads WHERE id IN
-           (SELECT id FROM uploads WHERE expires_at <= $1 AND lease_until <= $1 LIMIT $2)
-           AND expires_at <= $1
-         RETURNING id",
+        "SELECT id, storage_handle FROM uploads
+         WHERE expires_at <= $1 AND lease_until <= $1 ORDER BY expires_at LIMIT $2",
     )
     .bind(now)
     .bind(limit)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| parsed(row, "id")).collect()
+    rows.iter().map(EndedUpload::from_row).collect()
+}
+
+/// Forgets a session that ended or expired.
+pub async fn delete_ended(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    now: i64,
+) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM uploads WHERE id = $1 AND expires_at <= $2 AND lease_until <= $2")
+        .bind(id.to_string())
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Frees every lease: at the start of the only process on this database nobody holds one. Gives the

@@ -27,7 +27,13 @@ impl Registry {
 
     /// The bytes of a blob.
     pub async fn read_blob(&self, blob: &Blob) -> Result<BlobReader, RegistryError> {
-        Ok(self.store.read(&blob.digest, blob.size).await?)
+        Ok(self.store.read(&blob.digest, blob.size, blob.location.as_deref()).await?)
+    }
+
+    /// A link from which a client may get the bytes by itself for a while; none if the server is to
+    /// send them.
+    pub async fn blob_link(&self, blob: &Blob) -> Result<Option<String>, RegistryError> {
+        Ok(self.store.link(&blob.digest, blob.location.as_deref()).await?)
     }
 
     /// Makes a blob of one repository visible in another; whether `from` had it to give.

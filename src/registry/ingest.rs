@@ -1,16 +1,20 @@
 //! Takes a request's body into an upload session: receiving, hashing and writing overlap, and
 //! memory stays at a few batches however large the body is.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::RegistryError;
 use super::uploads::Lease;
 use crate::storage::{StorageError, UploadWriter};
+
+/// A client that takes longer for a batch is slow: it must not keep memory that others wait for.
+const SLOW: Duration = Duration::from_secs(1);
 
 pub type IncomingError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,7 +26,6 @@ const BATCH: usize = 256 << 10;
 
 /// A body as far as it was taken in, and what ended it early, if anything did.
 pub(super) struct Ingested {
-    /// What it wrote is durable.
     pub writer: UploadWriter,
     pub interrupted: Option<RegistryError>,
 }
@@ -30,35 +33,53 @@ pub(super) struct Ingested {
 /// Writes the whole body, or what arrives of it until something ends it.
 ///
 /// # Errors
-/// Only if writing fails.
+/// If writing fails, or the lease is lost.
 pub(super) async fn ingest(
     writer: UploadWriter,
     body: Incoming,
     lease: Option<&Lease>,
     max_bytes: u64,
 ) -> Result<Ingested, RegistryError> {
-    let mut receiving = Receiving {
-        body,
-        lease,
-        renew_at: next_renewal(lease),
-        room: max_bytes.saturating_sub(writer.written()),
-        max_bytes,
-    };
+    let room = max_bytes.saturating_sub(writer.written());
+    let mut receiving = Receiving { body, room, max_bytes };
     let (batch, mut next) = receiving.next_batch().await;
-    let mut writing = tokio::spawn(writer.write(batch));
+    let mut writing = start(writer, batch);
     while let Next::More = next {
-        let (batch, after) = receiving.next_batch().await;
-        let writer = writing.await.map_err(task_failed)??;
-        writing = tokio::spawn(writer.write(batch));
+        let mut receive = pin!(receiving.next_batch());
+        let (batch, after) = loop {
+            if let Ok(received) = timeout(SLOW, &mut receive).await {
+                break received;
+            }
+            let writer = written(writing, lease).await?;
+            writing = AbortOnDropHandle::new(tokio::spawn(async move {
+                if writer.is_in_the_way() { writer.make_room().await } else { Ok(writer) }
+            }));
+        };
+        writing = start(written(writing, lease).await?, batch);
         next = after;
     }
-    let writer = writing.await.map_err(task_failed)??.sync().await?;
+    let writer = written(writing, lease).await?;
     let interrupted = match next {
         Next::Interrupted(error) => Some(error),
         Next::More | Next::End => None,
     };
     Ok(Ingested { writer, interrupted })
 }
+
+fn start(writer: UploadWriter, batch: Vec<Bytes>) -> Writing {
+    AbortOnDropHandle::new(tokio::spawn(writer.write(batch)))
+}
+
+/// Waits until a batch is written.
+async fn written(writing: Writing, lease: Option<&Lease>) -> Result<UploadWriter, RegistryError> {
+    let mut writer = writing.await.map_err(task_failed)??;
+    if let (Some(handle), Some(lease)) = (writer.news(), lease) {
+        lease.note(&handle).await?;
+    }
+    Ok(writer)
+}
+
+type Writing = AbortOnDropHandle<Result<UploadWriter, StorageError>>;
 
 fn task_failed(error: tokio::task::JoinError) -> StorageError {
     StorageError::Io(std::io::Error::other(error))
@@ -71,33 +92,24 @@ enum Next {
     Interrupted(RegistryError),
 }
 
-struct Receiving<'a> {
+struct Receiving {
     body: Incoming,
-    lease: Option<&'a Lease>,
-    renew_at: Instant,
     /// Bytes that may still come.
     room: u64,
     max_bytes: u64,
 }
 
-impl Receiving<'_> {
+impl Receiving {
     async fn next_batch(&mut self) -> (Vec<Bytes>, Next) {
         let mut batch = Vec::new();
         let mut length = 0;
         while length < BATCH {
-            // Asked for here as well, since a body that always has more never waits.
-            if Instant::now() >= self.renew_at
-                && let Err(error) = self.renew_lease().await
-            {
-                return (batch, Next::Interrupted(error));
-            }
-            let bytes = match timeout_at(self.renew_at, self.body.next()).await {
-                Err(_) => continue,
-                Ok(None) => return (batch, Next::End),
-                Ok(Some(Err(error))) => {
+            let bytes = match self.body.next().await {
+                None => return (batch, Next::End),
+                Some(Err(error)) => {
                     return (batch, Next::Interrupted(RegistryError::Interrupted(error)));
                 }
-                Ok(Some(Ok(bytes))) => bytes,
+                Some(Ok(bytes)) => bytes,
             };
             let Some(room) = self.room.checked_sub(bytes.len() as u64) else {
                 let too_large = RegistryError::BlobTooLarge { limit: self.max_bytes };
@@ -109,18 +121,4 @@ impl Receiving<'_> {
         }
         (batch, Next::More)
     }
-
-    async fn renew_lease(&mut self) -> Result<(), RegistryError> {
-        self.renew_at = next_renewal(self.lease);
-        match self.lease {
-            Some(lease) => lease.renew().await,
-            None => Ok(()),
-        }
-    }
-}
-
-/// Without a lease there is nothing to renew, whenever that is.
-fn next_renewal(lease: Option<&Lease>) -> Instant {
-    const NO_LEASE: Duration = Duration::from_secs(3600);
-    Instant::now() + lease.map_or(NO_LEASE, Lease::renew_every)
 }

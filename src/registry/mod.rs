@@ -41,19 +41,19 @@ pub use uploads::ChunkRange;
 
 use crate::metadata::Database;
 use crate::settings::{PolicySettings, RegistrySettings, Settings};
-use crate::storage::DiskStore;
+use crate::storage::BlobStore;
 
 /// The registry. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
     database: Database,
-    store: DiskStore,
+    store: BlobStore,
     settings: Arc<RegistrySettings>,
     policies: Arc<[PolicySettings]>,
 }
 
 impl Registry {
-    pub fn new(database: Database, store: DiskStore, settings: &Settings) -> Self {
+    pub fn new(database: Database, store: BlobStore, settings: &Settings) -> Self {
         Self {
             database,
             store,

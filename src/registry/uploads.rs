@@ -1,17 +1,18 @@
 //! Upload sessions: a blob on its way in (distribution-spec, "Pushing blobs").
 
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::ingest::{Incoming, Ingested, ingest};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
-use crate::metadata::uploads::{HeldUpload, Upload};
-use crate::metadata::{self, Alone, Database, now, retry};
+use crate::metadata::uploads::{EndedUpload, HeldUpload, Upload};
+use crate::metadata::{self, Database, now, retry};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
-use crate::storage::{StorageError, UploadWriter};
+use crate::storage::{Session, StorageError, UploadWriter};
 
 /// How long a request waits for a session that another one holds. A client whose connection broke
 /// comes back before the server has seen the break.
@@ -46,11 +47,25 @@ pub(super) struct Lease {
 
 impl Lease {
     /// How often it is to be renewed, so that a lost renewal does not lose it.
-    pub(super) fn renew_every(&self) -> Duration {
+    fn renew_every(&self) -> Duration {
         self.life / 3
     }
 
-    pub(super) async fn renew(&self) -> Result<(), RegistryError> {
+    /// Does work on the session, whatever time it takes, while the lease is held.
+    async fn during<T>(
+        &self,
+        work: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let mut work = pin!(work);
+        loop {
+            match timeout(self.renew_every(), &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.renew().await?,
+            }
+        }
+    }
+
+    async fn renew(&self) -> Result<(), RegistryError> {
         let now = now();
         let mut transaction = self.database.begin().await?;
         let held = metadata::uploads::renew_lease(
@@ -65,6 +80,20 @@ impl Lease {
         if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
     }
 
+    /// Keeps what the store noted of the session, so that its bytes can be found after a crash.
+    pub(super) async fn note(&self, storage_handle: &str) -> Result<(), RegistryError> {
+        let mut transaction = self.database.begin().await?;
+        let held = metadata::uploads::set_storage_handle(
+            &mut transaction,
+            self.id,
+            self.token,
+            storage_handle,
+        )
+        .await?;
+        transaction.commit().await?;
+        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
+    }
+
     /// Keeps how far the session came, and lets others write to it.
     async fn release(self, upload: &Upload) -> Result<(), RegistryError> {
         let expires_at = after(now(), self.session_life);
@@ -73,6 +102,28 @@ impl Lease {
             metadata::uploads::save(&mut transaction, upload, self.token, expires_at).await?;
         transaction.commit().await?;
         if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
+    }
+
+    /// Lets others write to the session, which stands where it stood.
+    async fn give_back(self) -> Result<(), RegistryError> {
+        let expires_at = after(now(), self.session_life);
+        let mut transaction = self.database.begin().await?;
+        metadata::uploads::free_lease(&mut transaction, self.id, self.token, expires_at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// What a body came to that was not taken in whole.
+struct Failed {
+    /// What arrived of it, if that counts.
+    arrived: Option<UploadWriter>,
+    error: RegistryError,
+}
+
+impl From<RegistryError> for Failed {
+    fn from(error: RegistryError) -> Self {
+        Self { arrived: None, error }
     }
 }
 
@@ -93,6 +144,7 @@ impl Registry {
             repository: repository.clone(),
             hasher: Hasher::new(algorithm),
             received: 0,
+            storage_handle: None,
         };
         let now = now();
         let expires_at = after(now, self.upload_expiry());
@@ -131,9 +183,10 @@ impl Registry {
         let repository = repository.clone();
         to_its_end(async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
-            let (upload, received) = registry.receive(&lease, upload, range, body).await;
-            registry.give_back(lease, &upload, received).await?;
-            Ok(upload)
+            match registry.receive(&lease, &upload, range, body, None).await {
+                Ok(writer) => registry.keep(lease, &upload, writer).await,
+                Err(failed) => Err(registry.fail(lease, &upload, failed).await?),
+            }
         })
         .await
     }
@@ -154,21 +207,10 @@ impl Registry {
         let digest = digest.clone();
         to_its_end(async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
-            let (upload, received) = registry.receive(&lease, upload, range, body).await;
-            let writer = match received {
-                Ok(writer) => writer,
-                Err(error) => return registry.give_back(lease, &upload, Err(error)).await,
-            };
-            let size = writer.written();
-            let mut finished = registry.verify(id, writer, &digest).await;
-            if finished.is_ok() {
-                finished = registry.publish(&repository, id, &digest, size, Some(&lease)).await;
+            match registry.receive(&lease, &upload, range, body, Some(&digest)).await {
+                Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
+                Err(failed) => Err(registry.fail(lease, &upload, failed).await?),
             }
-            if finished.is_err() {
-                // Its bytes are of no use, or are in the blob's place already.
-                registry.discard(lease).await?;
-            }
-            finished
         })
         .await
     }
@@ -178,8 +220,12 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        actor: &str,
         body: Incoming,
     ) -> Result<(), RegistryError> {
+        if self.store.needs_row() {
+            return self.push_in_session(repository, digest, actor, body).await;
+        }
         let registry = self.clone();
         let repository = repository.clone();
         let digest = digest.clone();
@@ -187,7 +233,7 @@ impl Registry {
             let id = Uuid::new_v4();
             let pushed = registry.push_whole(&repository, id, &digest, body).await;
             if pushed.is_err() {
-                registry.store.remove_upload(id).await?;
+                registry.store.remove_upload(id, None).await?;
             }
             pushed
         })
@@ -201,14 +247,50 @@ impl Registry {
         digest: &Digest,
         body: Incoming,
     ) -> Result<(), RegistryError> {
-        let writer = self.store.create_upload(id, Hasher::new(digest.algorithm())).await?;
-        let ingested = ingest(writer, body, None, self.max_blob_bytes()).await?;
-        if let Some(error) = ingested.interrupted {
+        let session = Session {
+            id,
+            hasher: Hasher::new(digest.algorithm()),
+            received: 0,
+            handle: None,
+            expected: Some(digest.clone()),
+        };
+        let writer = self.store.open_upload(session).await?;
+        let Ingested { mut writer, interrupted } =
+            ingest(writer, body, None, self.max_blob_bytes()).await?;
+        if let Some(error) = interrupted {
             return Err(error);
         }
-        let size = ingested.writer.written();
-        self.verify(id, ingested.writer, digest).await?;
-        self.publish(repository, id, digest, size, None).await
+        self.verify(&mut writer, digest).await?;
+        let size = writer.written();
+        let location = self.store.finish_upload(writer, digest).await?;
+        self.show(repository, digest, size, location, None).await
+    }
+
+    /// A session that only this request knows of.
+    async fn push_in_session(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        actor: &str,
+        body: Incoming,
+    ) -> Result<(), RegistryError> {
+        let registry = self.clone();
+        let repository = repository.clone();
+        let digest = digest.clone();
+        let actor = actor.to_owned();
+        to_its_end(async move {
+            let upload = registry.start_upload(&repository, digest.algorithm(), &actor).await?;
+            let (lease, upload) = registry.lease(&repository, upload.id).await?;
+            match registry.receive(&lease, &upload, None, body, Some(&digest)).await {
+                Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
+                Err(failed) => {
+                    drop(failed.arrived);
+                    registry.discard(lease).await?;
+                    Err(failed.error)
+                }
+            }
+        })
+        .await
     }
 
     /// Ends a session and forgets what it received.
@@ -235,26 +317,34 @@ impl Registry {
         Ok(())
     }
 
-    /// Removes sessions that expired, and bytes of sessions that are no more.
+    /// Removes sessions that ended or expired, and bytes of sessions that are no more.
     pub async fn expire_uploads(&self) -> Result<(), RegistryError> {
         loop {
-            let mut transaction = self.database.begin_alone(Alone::Sweep).await?;
-            let ids =
-                metadata::uploads::delete_expired(&mut transaction, now(), EXPIRY_BATCH).await?;
-            transaction.commit().await?;
-            if ids.is_empty() {
+            let mut connection = self.database.read().await?;
+            let ended = metadata::uploads::ended(&mut connection, now(), EXPIRY_BATCH).await?;
+            drop(connection);
+            if ended.is_empty() {
                 break;
             }
-            for id in ids {
-                self.store.remove_upload(id).await?;
+            for upload in ended {
+                self.remove_ended(upload).await?;
             }
         }
         for id in self.store.idle_uploads(self.upload_expiry()).await? {
             let mut connection = self.database.read().await?;
             if !metadata::uploads::exists(&mut connection, id).await? {
-                self.store.remove_upload(id).await?;
+                self.store.remove_remains(id).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Removes the bytes of a session that is over, then its row.
+    async fn remove_ended(&self, upload: EndedUpload) -> Result<(), RegistryError> {
+        self.store.remove_upload(upload.id, upload.storage_handle.as_deref()).await?;
+        let mut transaction = self.database.begin().await?;
+        metadata::uploads::delete_ended(&mut transaction, upload.id, now()).await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -288,7 +378,8 @@ impl Registry {
                 if leased_until.is_some()
                     && let Err(error) = self.store.detach_upload(id, upload.received).await
                 {
-                    return self.give_back(lease, &upload, Err(error.into())).await;
+                    let failed = RegistryError::from(error).into();
+                    return Err(self.fail(lease, &upload, failed).await?);
                 }
                 return Ok((lease, upload));
             };
@@ -301,61 +392,91 @@ impl Registry {
         }
     }
 
-    /// Writes a body to a session that stands as `upload` says. Gives how it stands afterwards:
-    /// after an error as before, but for a body that breaks off, of which what arrived is kept.
+    /// Writes a body to a session that stands as `upload` says; nothing of it counts yet.
     async fn receive(
         &self,
         lease: &Lease,
-        upload: Upload,
+        upload: &Upload,
         range: Option<ChunkRange>,
         body: Incoming,
-    ) -> (Upload, Result<UploadWriter, RegistryError>) {
+        expected: Option<&Digest>,
+    ) -> Result<UploadWriter, Failed> {
         if range.is_some_and(|range| range.first != upload.received) {
-            let received = upload.received;
-            return (upload, Err(RegistryError::ChunkOutOfOrder { received }));
+            return Err(RegistryError::ChunkOutOfOrder { received: upload.received }.into());
         }
-        let Ingested { writer, interrupted } = match self.write(lease, &upload, body).await {
-            Ok(ingested) => ingested,
-            Err(error) => return (upload, Err(error)),
+        let work = async {
+            let writer = self.store.open_upload(session(upload, expected)).await?;
+            ingest(writer, body, Some(lease), self.max_blob_bytes()).await
         };
+        let Ingested { writer, interrupted } = lease.during(work).await?;
         let actual = writer.written() - upload.received;
-        let grown = Upload {
-            hasher: writer.hasher().clone(),
-            received: writer.written(),
-            ..upload.clone()
-        };
         match (interrupted, range) {
-            (Some(error @ RegistryError::Interrupted(_)), _) => (grown, Err(error)),
-            (Some(error), _) => (upload, Err(error)),
-            (None, Some(range)) if range.length() != actual => {
-                let declared = range.length();
-                (upload, Err(RegistryError::ChunkLength { declared, actual }))
+            (Some(error @ RegistryError::Interrupted(_)), _) => {
+                Err(Failed { arrived: Some(writer), error })
             }
-            (None, _) => (grown, Ok(writer)),
+            (Some(error), _) => Err(error.into()),
+            (None, Some(range)) if range.length() != actual => {
+                Err(RegistryError::ChunkLength { declared: range.length(), actual }.into())
+            }
+            (None, _) => Ok(writer),
         }
     }
 
-    async fn write(
+    /// Makes what was received count: its bytes first, then the session's row.
+    async fn keep(
         &self,
-        lease: &Lease,
+        lease: Lease,
         upload: &Upload,
-        body: Incoming,
-    ) -> Result<Ingested, RegistryError> {
-        let hasher = upload.hasher.clone();
-        let writer = self.store.resume_upload(upload.id, upload.received, hasher).await?;
-        ingest(writer, body, Some(lease), self.max_blob_bytes()).await
+        writer: UploadWriter,
+    ) -> Result<Upload, RegistryError> {
+        let (hasher, received) = (writer.hasher().clone(), writer.written());
+        let kept = lease.during(async { Ok(writer.keep().await?) }).await;
+        let storage_handle = match kept {
+            Ok(storage_handle) => storage_handle,
+            Err(error) => {
+                lease.give_back().await?;
+                return Err(error);
+            }
+        };
+        let grown = Upload { hasher, received, storage_handle, ..upload.clone() };
+        lease.release(&grown).await?;
+        self.remove_superseded(upload.storage_handle.as_deref(), grown.storage_handle.as_deref())
+            .await;
+        Ok(grown)
+    }
+
+    /// Keeps of a body that was not taken in whole what counts of it, and gives what to answer.
+    async fn fail(
+        &self,
+        lease: Lease,
+        upload: &Upload,
+        failed: Failed,
+    ) -> Result<RegistryError, RegistryError> {
+        match failed.arrived {
+            Some(writer) => drop(self.keep(lease, upload, writer).await?),
+            None if is_lost(&failed.error) => self.discard(lease).await?,
+            None => lease.give_back().await?,
+        }
+        Ok(failed.error)
+    }
+
+    /// What cannot be removed now goes with the session, or when it would have expired.
+    async fn remove_superseded(&self, before: Option<&str>, after: Option<&str>) {
+        if let Err(error) = self.store.remove_superseded(before, after).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "bytes of an upload are left until it would have expired");
+        }
     }
 
     async fn verify(
         &self,
-        id: Uuid,
-        writer: UploadWriter,
+        writer: &mut UploadWriter,
         expected: &Digest,
     ) -> Result<(), RegistryError> {
         let hasher = if writer.hasher().algorithm() == expected.algorithm() {
             writer.hasher().clone()
         } else {
-            self.store.rehash_upload(id, writer.written(), expected.algorithm()).await?
+            self.store.rehash_upload(writer, expected.algorithm()).await?
         };
         let actual = hasher.finish();
         if actual == *expected {
@@ -365,61 +486,87 @@ impl Registry {
         }
     }
 
-    /// Makes durable bytes of a session a blob that the repository shows.
+    /// Makes a session a blob that the repository shows. It goes on only where the bucket is away.
     async fn publish(
         &self,
         repository: &RepositoryName,
-        id: Uuid,
+        mut writer: UploadWriter,
         digest: &Digest,
-        size: u64,
-        lease: Option<&Lease>,
+        lease: Lease,
     ) -> Result<(), RegistryError> {
-        if let Some(lease) = &lease {
+        let size = writer.written();
+        let finish = async {
+            self.verify(&mut writer, digest).await?;
             // What lies under the session's name is another's if the lease was lost meanwhile.
             lease.renew().await?;
+            Ok(self.store.finish_upload(writer, digest).await?)
+        };
+        let published = match lease.during(finish).await {
+            Ok(location) => self.show(repository, digest, size, location, Some(&lease)).await,
+            Err(error @ RegistryError::Storage(StorageError::Bucket(_))) => {
+                lease.give_back().await?;
+                return Err(error);
+            }
+            Err(error) => Err(error),
+        };
+        if published.is_err() {
+            // Its bytes are of no use, or are in the blob's place already.
+            self.discard(lease).await?;
         }
-        self.store.finish_upload(id, digest).await?;
-        retry(async || {
+        published
+    }
+
+    /// Shows a blob in the repository whose bytes are in the store, and ends the session.
+    async fn show(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+        location: Option<String>,
+        lease: Option<&Lease>,
+    ) -> Result<(), RegistryError> {
+        let place = location.as_deref();
+        let (blob, ended) = retry(async || {
             let now = now();
             let mut transaction = self.database.begin().await?;
             let key =
                 metadata::repositories::share_or_create(&mut transaction, repository, now).await?;
             check_write(&key.attributes, || Item::Repository(repository.clone()))?;
-            let blob_id = metadata::blobs::insert(&mut transaction, digest, size, now).await?;
-            metadata::blobs::link(&mut transaction, key.id, blob_id, now).await?;
-            if let Some(lease) = &lease
-                && !metadata::uploads::delete_leased(&mut transaction, id, lease.token).await?
-            {
-                return Err(RegistryError::UploadBusy);
-            }
+            let blob = metadata::blobs::insert(&mut transaction, digest, size, place, now).await?;
+            metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
+            let ended = match lease {
+                Some(lease) => Some(
+                    metadata::uploads::delete_leased(&mut transaction, lease.id, lease.token)
+                        .await?
+                        .ok_or(RegistryError::UploadBusy)?,
+                ),
+                None => None,
+            };
             transaction.commit().await?;
-            Ok(())
+            Ok::<_, RegistryError>((blob, ended))
         })
-        .await
-    }
-
-    /// Lets others go on with a session after `received`; one whose bytes are lost ends.
-    async fn give_back<T>(
-        &self,
-        lease: Lease,
-        upload: &Upload,
-        received: Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
-        if let Err(RegistryError::Storage(StorageError::UploadLost)) = received {
-            self.discard(lease).await?;
-        } else {
-            lease.release(upload).await?;
+        .await?;
+        if blob.location != location
+            && let Err(error) = self.store.remove_duplicate(digest, place).await
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, %digest, location, "a second copy of a blob is left");
         }
-        received
+        let handle = ended.and_then(|upload| upload.storage_handle);
+        self.remove_superseded(handle.as_deref(), None).await;
+        Ok(())
     }
 
+    /// Ends a session without a blob. Bytes that cannot be removed now are removed later.
     async fn discard(&self, lease: Lease) -> Result<(), RegistryError> {
         let mut transaction = self.database.begin().await?;
-        let held =
-            metadata::uploads::delete_leased(&mut transaction, lease.id, lease.token).await?;
+        let ended = metadata::uploads::end_leased(&mut transaction, lease.id, lease.token).await?;
         transaction.commit().await?;
-        if held {
-            self.store.remove_upload(lease.id).await?;
+        if let Some(upload) = ended
+            && let Err(error) = self.remove_ended(upload).await
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the bytes of an ended upload are left for later");
         }
         Ok(())
     }
@@ -431,6 +578,28 @@ impl Registry {
     fn max_blob_bytes(&self) -> u64 {
         self.settings.max_blob_bytes.unwrap_or(u64::MAX)
     }
+}
+
+/// What the store must know to go on. Before the first byte the digest that is expected decides how
+/// to hash.
+fn session(upload: &Upload, expected: Option<&Digest>) -> Session {
+    let expected = expected.filter(|_| upload.received == 0);
+    let hasher = match expected {
+        Some(digest) => Hasher::new(digest.algorithm()),
+        None => upload.hasher.clone(),
+    };
+    Session {
+        id: upload.id,
+        hasher,
+        received: upload.received,
+        handle: upload.storage_handle.clone(),
+        expected: expected.cloned(),
+    }
+}
+
+/// Whether the session cannot go on, as its bytes are gone.
+fn is_lost(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Storage(StorageError::UploadLost))
 }
 
 /// Runs `work` in a task of its own, which goes on when the caller is dropped.

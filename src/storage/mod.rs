@@ -2,14 +2,33 @@
 //!
 //! Knows nothing of repositories, rows or rights. A blob that appears here is whole and durable;
 //! whether anyone may see it is for the rows to say.
+//!
+//! [`BlobStore`] is what the layers above use: files in a folder ([`disk`]) or objects in a bucket
+//! ([`bucket`]).
 
+mod bucket;
 mod disk;
-mod reader;
-mod writer;
+mod store;
 
-pub use disk::DiskStore;
-pub use reader::BlobReader;
-pub use writer::UploadWriter;
+use bytes::Bytes;
+use uuid::Uuid;
+
+pub use store::{BlobReader, BlobStore, UploadWriter};
+
+use crate::oci::{Digest, Hasher};
+
+/// An upload session as far as it came: what its row knows of it.
+pub struct Session {
+    pub id: Uuid,
+    /// Over the bytes received so far.
+    pub hasher: Hasher,
+    /// Bytes received and kept.
+    pub received: u64,
+    /// What the store itself noted, see [`UploadWriter::keep`].
+    pub handle: Option<String>,
+    /// The digest that the content is to have, if it is known already.
+    pub expected: Option<Digest>,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -18,11 +37,19 @@ pub enum StorageError {
     UploadLost,
     /// A row says that the blob is there, but its bytes are not.
     #[error("the bytes of blob {0} are missing from the store")]
-    BlobMissing(crate::oci::Digest),
+    BlobMissing(Digest),
     #[error("the disk is full")]
     Full(#[source] std::io::Error),
     #[error("the store failed: {0}")]
     Io(#[source] std::io::Error),
+    /// The object store is away, or refuses us.
+    #[error("the object store failed: {0}")]
+    Bucket(#[from] object_store::Error),
+    #[error("storage.url {url} cannot be used: {reason}")]
+    Url { url: String, reason: String },
+    /// Something else than Orlop wrote to the session's row, or it is damaged.
+    #[error("the upload's row holds {0:?}, which does not say where its bytes are")]
+    Handle(String),
 }
 
 impl From<std::io::Error> for StorageError {
@@ -35,7 +62,16 @@ impl From<std::io::Error> for StorageError {
     }
 }
 
-/// Runs file work on the threads that may wait for a disk.
+/// Work below this size is not worth a second thread: it is hashed and written on one.
+const SPLIT: usize = 64 << 10;
+
+fn hash(hasher: &mut Hasher, batch: &[Bytes]) {
+    for bytes in batch {
+        hasher.update(bytes);
+    }
+}
+
+/// Runs file work and hashing on the threads that may wait for a disk.
 async fn blocking<T, F>(work: F) -> Result<T, StorageError>
 where
     T: Send + 'static,

@@ -14,8 +14,8 @@ use orlop::auth::{Auth, AuthError, Caller};
 use orlop::http::App;
 use orlop::metadata::Database;
 use orlop::oci::RepositoryName;
-use orlop::settings::{AuthSettings, Settings};
-use orlop::storage::DiskStore;
+use orlop::settings::{AuthSettings, Settings, StorageSettings};
+use orlop::storage::BlobStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -53,7 +53,9 @@ impl Registry {
         let settings = Settings { auth: settings, ..Settings::default() };
         let auth = Auth::open(database.clone(), &settings.auth).await.unwrap();
         auth.bootstrap(Some(PASSWORD.into())).await.unwrap().unwrap();
-        let store = DiskStore::open(folder.path().join("blobs")).await.unwrap();
+        let place =
+            StorageSettings { data_dir: folder.path().join("blobs"), ..StorageSettings::default() };
+        let store = BlobStore::open(&place).await.unwrap();
         let content = orlop::registry::Registry::new(database.clone(), store, &settings);
         let app = App { registry: content, auth: auth.clone(), settings: Arc::new(settings) };
         let router = orlop::http::router(app);

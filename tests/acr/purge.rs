@@ -5,7 +5,7 @@ use orlop::metadata::Database;
 use orlop::oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 use orlop::registry::{Incoming, PushManifest, Registry, RestoreManifest};
 use orlop::settings::Settings;
-use orlop::storage::DiskStore;
+use orlop::storage::BlobStore;
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
@@ -26,8 +26,9 @@ impl Story {
         let folder = tempfile::tempdir().unwrap();
         let rows = TestDatabase::new(folder.path()).await;
         let database = Database::open(rows.url(), 4).await.unwrap();
-        let store = DiskStore::open(folder.path().join("data")).await.unwrap();
         let mut settings = Settings::default();
+        settings.storage.data_dir = folder.path().join("data");
+        let store = BlobStore::open(&settings.storage).await.unwrap();
         let registry = Registry::new(database.clone(), store.clone(), &settings);
         settings.registry.deleted_retention_days = 0;
         let without_retention = Registry::new(database.clone(), store, &settings);
@@ -41,7 +42,7 @@ impl Story {
             let digest = Digest::parse(&digest_of(content)).unwrap();
             let bytes = Bytes::copy_from_slice(content.as_bytes());
             let body: Incoming = Box::pin(futures_util::stream::iter([Ok(bytes)]));
-            self.registry.push_blob(&self.repository, &digest, body).await.unwrap();
+            self.registry.push_blob(&self.repository, &digest, "somebody", body).await.unwrap();
         }
         let config = digest_of("{}");
         let manifest = serde_json::json!({

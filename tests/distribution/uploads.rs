@@ -111,8 +111,7 @@ async fn a_cancelled_session_is_gone() {
     ] {
         expect(answer, StatusCode::NOT_FOUND).await;
     }
-    let left = std::fs::read_dir(orlop.data_dir().join("uploads")).unwrap().count();
-    assert_eq!(left, 0, "bytes of the session are still there");
+    assert_eq!(orlop.upload_bytes().await, [""; 0], "bytes of the session are still there");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 pub mod database;
 pub mod http;
 pub mod oidc_provider;
+pub mod s3;
 pub mod server;
 pub mod small_disk;
 pub mod tool;
@@ -16,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 pub use database::TestDatabase;
 pub use http::Http;
 pub use oidc_provider::OidcProvider;
+pub use s3::S3;
 pub use server::{ADMIN, Options, Orlop, PASSWORD};
 pub use tool::{Tool, Workspace};
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::{Http, TestDatabase, small_disk};
+use super::{Http, S3, TestDatabase, small_disk};
 
 /// The first administrator of every test server.
 pub const ADMIN: &str = "admin";
@@ -36,12 +36,32 @@ pub struct Options {
     pub tls: bool,
 }
 
+impl Options {
+    /// With `ORLOP_TEST_STORAGE=s3` blobs are in a bucket of this server, unless the options say
+    /// where they are.
+    async fn add_bucket(&mut self) -> Option<Arc<S3>> {
+        match std::env::var("ORLOP_TEST_STORAGE").as_deref() {
+            Ok("s3") => {}
+            Ok("disk") | Err(_) => return None,
+            Ok(other) => panic!("ORLOP_TEST_STORAGE is {other:?}: use disk or s3"),
+        }
+        if self.environment.iter().any(|(name, _)| name == "ORLOP__STORAGE__URL") {
+            return None;
+        }
+        let s3 = S3::start().await.expect("ORLOP_TEST_STORAGE=s3 needs an S3 server");
+        self.environment.extend(s3.environment());
+        Some(Arc::new(s3))
+    }
+}
+
 /// A server on its own port, data folder and database. Dropping it kills it and removes the folder.
 pub struct Orlop {
     options: Options,
     running: Running,
     folder: Arc<TempDir>,
     database: Arc<TestDatabase>,
+    /// Where the whole suite runs on S3.
+    s3: Option<Arc<S3>>,
 }
 
 struct Running {
@@ -52,7 +72,7 @@ struct Running {
 }
 
 impl Orlop {
-    pub async fn start(options: Options) -> Self {
+    pub async fn start(mut options: Options) -> Self {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         std::fs::create_dir(folder.path().join("data")).expect("cannot create a folder");
         let database = TestDatabase::new(&folder.path().join("data")).await;
@@ -63,13 +83,14 @@ impl Orlop {
         if options.tls {
             write_certificate(folder.path());
         }
+        let s3 = options.add_bucket().await;
         let running = Running::start(&options, folder.path(), database.url()).await;
-        Self { options, running, folder: Arc::new(folder), database: Arc::new(database) }
+        Self { options, running, folder: Arc::new(folder), database: Arc::new(database), s3 }
     }
 
     /// Servers with the same settings on one PostgreSQL database and one data folder, started at
     /// the same time; none if there is no PostgreSQL here.
-    pub async fn replicas(count: usize, options: Options) -> Option<Vec<Self>> {
+    pub async fn replicas(count: usize, mut options: Options) -> Option<Vec<Self>> {
         let database = TestDatabase::postgres().await?;
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         let (database, folder) = (Arc::new(database), Arc::new(folder));
@@ -77,11 +98,12 @@ impl Orlop {
             std::fs::write(folder.path().join("orlop.toml"), config)
                 .expect("cannot write settings");
         }
+        let s3 = options.add_bucket().await;
         let starting = (0..count).map(|_| Running::start(&options, folder.path(), database.url()));
         let running = futures_util::future::join_all(starting).await;
         let replicas = running.into_iter().map(|running| {
             let (folder, database) = (Arc::clone(&folder), Arc::clone(&database));
-            Self { options: options.clone(), running, folder, database }
+            Self { options: options.clone(), running, folder, database, s3: s3.clone() }
         });
         Some(replicas.collect())
     }
@@ -97,6 +119,29 @@ impl Orlop {
 
     pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// What upload sessions have left in the store.
+    pub async fn upload_bytes(&self) -> Vec<String> {
+        if let Some(s3) = &self.s3 {
+            let mut left = s3.keys().await;
+            left.retain(|key| key.starts_with("uploads/"));
+            left.extend((0..s3.multipart_uploads().await).map(|n| format!("multipart {n}")));
+            return left;
+        }
+        let folder = std::fs::read_dir(self.data_dir().join("uploads")).expect("it is there");
+        let names = folder.map(|entry| entry.expect("can be read").file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    /// Leaves bytes of a session that no row knows of, as a crash may.
+    pub async fn leave_upload_bytes(&self) {
+        const ID: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+        match &self.s3 {
+            Some(s3) => s3.put(&format!("uploads/{ID}/1"), "orphan").await,
+            None => std::fs::write(self.data_dir().join("uploads").join(ID), "orphan")
+                .expect("cannot write"),
+        }
     }
 
     /// The data folder as the server itself sees it, also on a file system of its own.

@@ -1,7 +1,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderValue, StatusCode, header};
 use std::ops::Range;
 
@@ -29,6 +29,11 @@ pub async fn get(
     if is_cached(asked, digest) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
+    if !asked.is_head()
+        && let Some(link) = asked.app.registry.blob_link(&blob).await?
+    {
+        return Ok(redirect(digest, &link));
+    }
     // A range of another version of the content would be of no use (RFC 9110, section 13.1.5).
     let is_other = asked.header(header::IF_RANGE).is_some_and(|tag| tag != format!("\"{digest}\""));
     let range = asked.header(header::RANGE).filter(|_| !is_other && !asked.is_head());
@@ -43,26 +48,37 @@ pub async fn get(
     }
     let reader = asked.app.registry.read_blob(&blob).await?;
     let body = match ranges.as_deref() {
-        None => whole(reader),
-        Some([range]) => part(reader, range.clone()),
+        None => whole(reader).await?,
+        Some([range]) => part(reader, range.clone()).await?,
         Some(ranges) => parts(reader, ranges)?,
     };
     Ok((headers, body).into_response())
 }
 
-fn whole(reader: BlobReader) -> Response {
-    let size = reader.size();
-    let about = [(header::CONTENT_TYPE, OCTETS), (header::CONTENT_LENGTH, HeaderValue::from(size))];
-    (about, bytes_of(reader, 0..size)).into_response()
+/// Sends the client to where the bytes are. It brings its own `Range` there.
+fn redirect(digest: &Digest, link: &str) -> Response {
+    let headers = [
+        (header::LOCATION, ascii(link)),
+        (DOCKER_CONTENT_DIGEST, ascii(digest)),
+        // The link ends, the content does not.
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 
-fn part(reader: BlobReader, range: Range<u64>) -> Response {
+async fn whole(reader: BlobReader) -> Result<Response, Error> {
+    let size = reader.size();
+    let about = [(header::CONTENT_TYPE, OCTETS), (header::CONTENT_LENGTH, HeaderValue::from(size))];
+    Ok((about, bytes_of(reader, 0..size).await?).into_response())
+}
+
+async fn part(reader: BlobReader, range: Range<u64>) -> Result<Response, Error> {
     let about = [
         (header::CONTENT_TYPE, OCTETS),
         (header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start)),
         (header::CONTENT_RANGE, ascii(content_range(&range, reader.size()))),
     ];
-    (StatusCode::PARTIAL_CONTENT, about, bytes_of(reader, range)).into_response()
+    Ok((StatusCode::PARTIAL_CONTENT, about, bytes_of(reader, range).await?).into_response())
 }
 
 /// Several ranges as one body (RFC 9110, section 15.3.7.2), in the order asked for.
@@ -83,14 +99,9 @@ fn parts(reader: BlobReader, ranges: &[Range<u64>]) -> Result<Response, Error> {
     let bodies = stream::iter(pieces).flat_map(move |(head, range)| {
         let head = stream::iter([Ok(head)]);
         // Opened when its turn comes, so that only one part is read at a time.
-        let bytes =
-            stream::once(std::future::ready(reader.try_clone())).flat_map(
-                move |reader| match reader {
-                    Ok(reader) => reader.stream(range.clone()).left_stream(),
-                    Err(error) => stream::iter([Err(error)]).right_stream(),
-                },
-            );
-        head.chain(bytes)
+        let reader = reader.try_clone();
+        let bytes = async move { reader?.stream(range).await };
+        head.chain(stream::once(bytes).try_flatten())
     });
     let body = bodies.chain(stream::iter([Ok::<_, StorageError>(Bytes::from(end))]));
     let about = [
@@ -100,8 +111,11 @@ fn parts(reader: BlobReader, ranges: &[Range<u64>]) -> Result<Response, Error> {
     Ok((StatusCode::PARTIAL_CONTENT, about, Body::from_stream(body)).into_response())
 }
 
-fn bytes_of(reader: BlobReader, range: Range<u64>) -> Body {
-    if range.is_empty() { Body::empty() } else { Body::from_stream(reader.stream(range)) }
+async fn bytes_of(reader: BlobReader, range: Range<u64>) -> Result<Body, StorageError> {
+    if range.is_empty() {
+        return Ok(Body::empty());
+    }
+    Ok(Body::from_stream(reader.stream(range).await?))
 }
 
 fn content_range(range: &Range<u64>, size: u64) -> String {

@@ -29,7 +29,7 @@ pub async fn post(
         }
     } else if let Some(digest) = query.get("digest") {
         let digest = Digest::parse(digest)?;
-        asked.app.registry.push_blob(repository, &digest, body).await?;
+        asked.app.registry.push_blob(repository, &digest, asked.caller.name(), body).await?;
         return Ok(created(repository, &digest));
     }
     let algorithm =

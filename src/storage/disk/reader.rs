@@ -6,19 +6,19 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::task::JoinHandle;
 
-use super::{StorageError, blocking};
+use crate::storage::{StorageError, blocking};
 
 /// Bytes of one read. A transfer holds at most two: one on its way out, one being read.
 const CHUNK: u64 = 256 << 10;
 
 /// An open blob. It stays readable when the blob is deleted meanwhile.
 #[derive(Debug)]
-pub struct BlobReader {
+pub struct FileReader {
     file: File,
     size: u64,
 }
 
-impl BlobReader {
+impl FileReader {
     pub(super) fn new(file: File, size: u64) -> Self {
         Self { file, size }
     }

@@ -3,23 +3,27 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 
-use super::{StorageError, blocking};
-use crate::oci::Hasher;
+use uuid::Uuid;
 
-/// Work below this size is not worth a second thread: it is hashed and written on one.
-const SPLIT: usize = 64 << 10;
+use crate::oci::Hasher;
+use crate::storage::{SPLIT, StorageError, blocking, hash};
 
 /// Writes and hashes the bytes of an upload session, in order.
-pub struct UploadWriter {
+pub struct FileWriter {
+    id: Uuid,
     file: File,
     hasher: Hasher,
     written: u64,
 }
 
-impl UploadWriter {
+impl FileWriter {
     /// `file` is positioned after the `written` bytes that `hasher` has seen.
-    pub(super) fn new(file: File, written: u64, hasher: Hasher) -> Self {
-        Self { file, hasher, written }
+    pub(super) fn new(id: Uuid, file: File, written: u64, hasher: Hasher) -> Self {
+        Self { id, file, hasher, written }
+    }
+
+    pub fn id(&self) -> Uuid {
+        self.id
     }
 
     /// Bytes of the session so far.
@@ -34,7 +38,7 @@ impl UploadWriter {
 
     /// Adds bytes; hashing and writing go on at once.
     pub async fn write(self, batch: Vec<Bytes>) -> Result<Self, StorageError> {
-        let Self { mut file, mut hasher, written } = self;
+        let Self { id, mut file, mut hasher, written } = self;
         let length: usize = batch.iter().map(Bytes::len).sum();
         let (file, hasher) = if length < SPLIT {
             blocking(move || {
@@ -56,24 +60,18 @@ impl UploadWriter {
             let (hasher, file) = tokio::join!(hashing, writing);
             (file?, hasher?)
         };
-        Ok(Self { file, hasher, written: written + length as u64 })
+        Ok(Self { id, file, hasher, written: written + length as u64 })
     }
 
     /// Makes what was written survive a crash of the machine.
     pub async fn sync(self) -> Result<Self, StorageError> {
-        let Self { file, hasher, written } = self;
+        let Self { id, file, hasher, written } = self;
         let file = blocking(move || {
             file.sync_all()?;
             Ok(file)
         })
         .await?;
-        Ok(Self { file, hasher, written })
-    }
-}
-
-fn hash(hasher: &mut Hasher, batch: &[Bytes]) {
-    for bytes in batch {
-        hasher.update(bytes);
+        Ok(Self { id, file, hasher, written })
     }
 }
 

@@ -1,3 +1,8 @@
+//! Blobs and upload sessions as files.
+
+mod reader;
+mod writer;
+
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -6,7 +11,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{BlobReader, StorageError, UploadWriter, blocking};
+pub use reader::FileReader;
+pub use writer::FileWriter;
+
+use super::{Session, StorageError, blocking};
 use crate::oci::{Algorithm, Digest, Hasher};
 
 /// Blobs and upload sessions as files: `blobs/sha256/ab/<hex>` and `uploads/<id>`, on one file
@@ -31,36 +39,18 @@ impl DiskStore {
         .await
     }
 
-    /// Starts the bytes of a new session.
-    pub async fn create_upload(
-        &self,
-        id: Uuid,
-        hasher: Hasher,
-    ) -> Result<UploadWriter, StorageError> {
-        let path = self.upload_path(id);
-        let file = blocking(move || {
-            Ok(File::options().write(true).create(true).truncate(true).open(path)?)
-        })
-        .await?;
-        Ok(UploadWriter::new(file, 0, hasher))
-    }
-
-    /// Goes on with a session that received `received` bytes, hashed by `hasher`. Bytes beyond
-    /// them, which a request left that did not end well, are cut off.
+    /// Goes on with a session, or starts it. Bytes beyond those received, which a request left that
+    /// did not end well, are cut off.
     ///
     /// # Errors
     /// [`StorageError::UploadLost`] if fewer bytes are there.
-    pub async fn resume_upload(
-        &self,
-        id: Uuid,
-        received: u64,
-        hasher: Hasher,
-    ) -> Result<UploadWriter, StorageError> {
-        if received == 0 {
-            return self.create_upload(id, hasher).await;
-        }
+    pub async fn open_upload(&self, session: Session) -> Result<FileWriter, StorageError> {
+        let Session { id, hasher, received, .. } = session;
         let path = self.upload_path(id);
         let file = blocking(move || {
+            if received == 0 {
+                return Ok(File::options().write(true).create(true).truncate(true).open(path)?);
+            }
             let mut file = match File::options().write(true).open(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -79,7 +69,7 @@ impl DiskStore {
             Ok(file)
         })
         .await?;
-        Ok(UploadWriter::new(file, received, hasher))
+        Ok(FileWriter::new(id, file, received, hasher))
     }
 
     /// Whether the bytes that a session received are there.
@@ -202,7 +192,7 @@ impl DiskStore {
     ///
     /// # Errors
     /// [`StorageError::BlobMissing`] if there is no such file, or if it has another size.
-    pub async fn read(&self, digest: &Digest, size: u64) -> Result<BlobReader, StorageError> {
+    pub async fn read(&self, digest: &Digest, size: u64) -> Result<FileReader, StorageError> {
         let path = self.blob_path(digest);
         let digest = digest.clone();
         blocking(move || {
@@ -216,7 +206,7 @@ impl DiskStore {
             if file.metadata()?.len() != size {
                 return Err(StorageError::BlobMissing(digest));
             }
-            Ok(BlobReader::new(file, size))
+            Ok(FileReader::new(file, size))
         })
         .await
     }

@@ -1,0 +1,237 @@
+//! Blobs and upload sessions as objects of a bucket.
+//!
+//! | key, below the prefix | holds |
+//! |---|---|
+//! | `blobs/sha256/ab/<hex>` | a blob whose digest was known before its first byte was stored |
+//! | `blobs/uploaded/<id>` | a blob whose digest came last: it keeps the key it was uploaded under |
+//! | `uploads/<id>/<n>` | bytes at the end of a session that do not fill a part yet |
+//!
+//! Objects are written once and never changed, so whoever reads one may do it in several requests.
+
+mod connect;
+mod handle;
+mod reader;
+mod room;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::Method;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::signer::Signer;
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload};
+use uuid::Uuid;
+
+use handle::{Handle, Tail};
+pub use reader::ObjectReader;
+use room::Room;
+pub use writer::ObjectWriter;
+
+use super::{Session, StorageError};
+use crate::oci::Digest;
+use crate::settings::StorageSettings;
+
+/// What the store needs of a service. Each cloud's client has all three.
+trait Service: ObjectStore + MultipartStore + Signer {}
+
+impl<T: ObjectStore + MultipartStore + Signer> Service for T {}
+
+/// A bucket, or what is below a prefix of it. Cheap to clone.
+#[derive(Clone)]
+pub struct BucketStore {
+    service: Arc<dyn Service>,
+    prefix: Path,
+    room: Room,
+    /// How long a link that a client is sent to holds, if clients are sent to the bucket.
+    redirect: Option<Duration>,
+}
+
+impl BucketStore {
+    /// Opens the bucket that the settings name, and asks it for an answer.
+    ///
+    /// # Errors
+    /// [`StorageError`] if the settings do not fit together or the bucket does not answer.
+    pub async fn open(url: &str, settings: &StorageSettings) -> Result<Self, StorageError> {
+        let (service, prefix) = connect::connect(url, settings)?;
+        let expiry = Duration::from_secs(settings.redirect_expiry_seconds.into());
+        let store = Self {
+            service,
+            prefix,
+            room: Room::new(settings.upload_memory_bytes),
+            redirect: settings.redirect.then_some(expiry),
+        };
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Goes on with a session, or starts it.
+    ///
+    /// # Errors
+    /// [`StorageError::UploadLost`] if the store does not have its bytes.
+    pub fn open_upload(&self, session: Session) -> Result<ObjectWriter, StorageError> {
+        let handle = match &session.handle {
+            Some(handle) => Handle::parse(handle)?,
+            None => Handle::default(),
+        };
+        if handle.size() != session.received {
+            return Err(StorageError::UploadLost);
+        }
+        Ok(ObjectWriter::new(self.clone(), session, handle))
+    }
+
+    async fn get_tail(&self, tail: &Tail) -> Result<Bytes, StorageError> {
+        let bytes = match self.service.get(&self.path(&tail.key)).await {
+            Ok(answer) => answer.bytes().await?,
+            Err(error) if is_missing(&error) => return Err(StorageError::UploadLost),
+            Err(error) => return Err(error.into()),
+        };
+        if bytes.len() as u64 == tail.size { Ok(bytes) } else { Err(StorageError::UploadLost) }
+    }
+
+    /// Removes what a session keeps: its parts and the bytes that fill none. What it made a blob of
+    /// goes too, unless that stands under its digest, where others may have it.
+    pub async fn remove_upload(&self, handle: &str) -> Result<(), StorageError> {
+        let handle = Handle::parse(handle)?;
+        if let Some(multipart) = &handle.multipart {
+            let path = self.path(&multipart.key);
+            match self.service.abort_multipart(&path, &multipart.id).await {
+                Ok(()) => {}
+                // It was completed, but no row came of it; or it was removed before.
+                Err(error) if is_missing(&error) => {
+                    if multipart.key.starts_with(UPLOADED) {
+                        self.remove(&multipart.key).await?;
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.remove_tail(&handle).await
+    }
+
+    /// Removes the bytes that a session kept in `before` and does not need in `after`, where it
+    /// stands now or has ended.
+    pub async fn remove_superseded(
+        &self,
+        before: &str,
+        after: Option<&str>,
+    ) -> Result<(), StorageError> {
+        let before = Handle::parse(before)?;
+        let after = after.map(Handle::parse).transpose()?.unwrap_or_default();
+        if before.tail == after.tail { Ok(()) } else { self.remove_tail(&before).await }
+    }
+
+    async fn remove_tail(&self, handle: &Handle) -> Result<(), StorageError> {
+        match &handle.tail {
+            Some(tail) => self.remove(&tail.key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes all bytes of a session that fill no part, whatever its row says of them.
+    pub async fn remove_remains(&self, id: Uuid) -> Result<(), StorageError> {
+        let found = self.service.list(Some(&self.path(&format!("uploads/{id}"))));
+        let paths = found.map_ok(|object| object.location).boxed();
+        self.service.delete_stream(paths).try_collect::<Vec<_>>().await?;
+        Ok(())
+    }
+
+    /// Sessions with bytes that fill no part, to which nobody wrote for `age`.
+    pub async fn idle_uploads(&self, age: Duration) -> Result<Vec<Uuid>, StorageError> {
+        let folder = self.path("uploads");
+        let mut found = self.service.list(Some(&folder));
+        let mut last_use: HashMap<Uuid, i64> = HashMap::new();
+        while let Some(object) = found.try_next().await? {
+            let mut below = object.location.prefix_match(&folder).into_iter().flatten();
+            let id = below.next().and_then(|part| part.as_ref().parse().ok());
+            let Some(id) = id else { continue };
+            let at = object.last_modified.timestamp();
+            last_use.entry(id).and_modify(|last| *last = at.max(*last)).or_insert(at);
+        }
+        let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        let oldest = chrono::Utc::now().timestamp().saturating_sub(age);
+        Ok(last_use.into_iter().filter(|(_, at)| *at <= oldest).map(|(id, _)| id).collect())
+    }
+
+    /// The object of a blob of `size` bytes. Whether it is there shows when it is read.
+    pub fn read(&self, digest: &Digest, size: u64, location: Option<&str>) -> ObjectReader {
+        let path = self.blob_path(digest, location);
+        ObjectReader::new(Arc::clone(&self.service), path, digest.clone(), size)
+    }
+
+    /// Removes the object of a blob that no row names.
+    pub async fn remove_blob(
+        &self,
+        digest: &Digest,
+        location: Option<&str>,
+    ) -> Result<(), StorageError> {
+        match location {
+            Some(key) => self.remove(key).await,
+            None => self.remove(&blob_key(digest)).await,
+        }
+    }
+
+    /// A link from which a client can get a blob by itself, if clients are sent there.
+    pub async fn link(
+        &self,
+        digest: &Digest,
+        location: Option<&str>,
+    ) -> Result<Option<String>, StorageError> {
+        let Some(expiry) = self.redirect else { return Ok(None) };
+        let path = self.blob_path(digest, location);
+        Ok(Some(self.service.signed_url(Method::GET, &path, expiry).await?.into()))
+    }
+
+    /// # Errors
+    /// [`StorageError`] if the bucket is not there or does not answer.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        // Nothing is below this key; a bucket that is not there is an error nevertheless.
+        self.service.list(Some(&self.path("uploads/none"))).try_next().await?;
+        Ok(())
+    }
+
+    async fn put(&self, key: &str, bytes: &[Bytes]) -> Result<(), StorageError> {
+        let payload: PutPayload = bytes.iter().cloned().collect();
+        self.service.put(&self.path(key), payload).await?;
+        Ok(())
+    }
+
+    /// Removes an object, if it is there.
+    async fn remove(&self, key: &str) -> Result<(), StorageError> {
+        let paths = stream::iter([Ok(self.path(key))]).boxed();
+        match self.service.delete_stream(paths).try_collect::<Vec<_>>().await {
+            Err(error) if !is_missing(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn blob_path(&self, digest: &Digest, location: Option<&str>) -> Path {
+        match location {
+            Some(key) => self.path(key),
+            None => self.path(&blob_key(digest)),
+        }
+    }
+
+    /// Our keys need no escaping.
+    fn path(&self, key: &str) -> Path {
+        key.split('/').fold(self.prefix.clone(), Path::join)
+    }
+}
+
+/// Where objects stand whose digest came last.
+const UPLOADED: &str = "blobs/uploaded/";
+
+fn blob_key(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("blobs/{}/{}/{hex}", digest.algorithm().as_str(), &hex[..2])
+}
+
+/// Whether the store says that there is no such object or upload. That the whole bucket is gone is
+/// another matter: it may come back.
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::NotFound { source, .. } if !source.to_string().contains("NoSuchBucket"))
+}
