@@ -284,7 +284,9 @@ impl Registry {
             match registry.receive(&lease, &upload, None, body, Some(&digest)).await {
                 Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
                 Err(failed) => {
-                    drop(failed.arrived);
+                    if let Some(mut writer) = failed.arrived {
+                        lease.during(async { Ok(writer.settle().await?) }).await?;
+                    }
                     registry.discard(lease).await?;
                     Err(failed.error)
                 }
@@ -496,6 +498,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let size = writer.written();
         let finish = async {
+            writer.settle().await?;
             self.verify(&mut writer, digest).await?;
             // What lies under the session's name is another's if the lease was lost meanwhile.
             lease.renew().await?;

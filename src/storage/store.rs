@@ -245,6 +245,14 @@ impl UploadWriter {
         })
     }
 
+    /// Waits until nothing is under way to the store, so that what is there can be removed.
+    pub async fn settle(&mut self) -> Result<(), StorageError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Object(writer) => writer.sent().await,
+        }
+    }
+
     /// What the session's row is to say from now on, in the middle of the upload, so that what is
     /// in the store can be found after a crash.
     pub fn news(&mut self) -> Option<String> {

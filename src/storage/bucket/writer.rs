@@ -256,8 +256,9 @@ impl ObjectWriter {
         Ok(())
     }
 
-    /// Waits for the part that is being sent.
-    async fn sent(&mut self) -> Result<(), StorageError> {
+    /// Waits for the part that is being sent: one that arrives after its upload was aborted would
+    /// stay in the store for ever.
+    pub async fn sent(&mut self) -> Result<(), StorageError> {
         if let Some(sending) = self.sending.take() {
             let part = sending.await.map_err(std::io::Error::other)??;
             self.handle.parts.push(part);
