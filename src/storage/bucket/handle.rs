@@ -10,7 +10,7 @@ const SMALL_PARTS: u64 = 700;
 
 /// Parts of one size after those, before they grow by [`SMALLEST_PART`]. S3's 10,000 parts hold
 /// 1 TiB then, and the last one has 220 MiB.
-const PARTS_OF_ONE_SIZE: u64 = 215;
+const PARTS_OF_ONE_SIZE: u64 = 220;
 
 /// Where the bytes of a session are, as its row keeps it between two requests, which may come to
 /// different replicas.
