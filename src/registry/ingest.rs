@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::RegistryError;
-use super::uploads::Lease;
+use super::lease::Lease;
 use crate::storage::{StorageError, UploadWriter};
 
 /// A client that takes longer for a batch is slow: it must not keep memory that others wait for.

@@ -17,6 +17,7 @@ mod held;
 mod history;
 mod ingest;
 mod inspection;
+mod lease;
 mod listing;
 mod locks;
 mod manifests;

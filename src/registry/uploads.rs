@@ -1,16 +1,16 @@
 //! Upload sessions: a blob on its way in (distribution-spec, "Pushing blobs").
 
-use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::ingest::{Incoming, Ingested, ingest};
+use super::lease::{Lease, after};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
 use crate::metadata::uploads::{EndedUpload, HeldUpload, Upload};
-use crate::metadata::{self, Database, now, retry};
+use crate::metadata::{self, now, retry};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
 use crate::storage::{Session, StorageError, UploadWriter};
 
@@ -35,85 +35,6 @@ impl ChunkRange {
     }
 }
 
-/// The right to write to a session, until it is given back or runs out.
-pub(super) struct Lease {
-    database: Database,
-    id: Uuid,
-    token: Uuid,
-    /// How long it holds without renewal: after that its holder is taken for dead.
-    life: Duration,
-    session_life: Duration,
-}
-
-impl Lease {
-    /// How often it is to be renewed, so that a lost renewal does not lose it.
-    fn renew_every(&self) -> Duration {
-        self.life / 3
-    }
-
-    /// Does work on the session, whatever time it takes, while the lease is held.
-    async fn during<T>(
-        &self,
-        work: impl Future<Output = Result<T, RegistryError>>,
-    ) -> Result<T, RegistryError> {
-        let mut work = pin!(work);
-        loop {
-            match timeout(self.renew_every(), &mut work).await {
-                Ok(done) => return done,
-                Err(_) => self.renew().await?,
-            }
-        }
-    }
-
-    async fn renew(&self) -> Result<(), RegistryError> {
-        let now = now();
-        let mut transaction = self.database.begin().await?;
-        let held = metadata::uploads::renew_lease(
-            &mut transaction,
-            self.id,
-            self.token,
-            after(now, self.life),
-            after(now, self.session_life),
-        )
-        .await?;
-        transaction.commit().await?;
-        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
-    }
-
-    /// Keeps what the store noted of the session, so that its bytes can be found after a crash.
-    pub(super) async fn note(&self, storage_handle: &str) -> Result<(), RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let held = metadata::uploads::set_storage_handle(
-            &mut transaction,
-            self.id,
-            self.token,
-            storage_handle,
-        )
-        .await?;
-        transaction.commit().await?;
-        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
-    }
-
-    /// Keeps how far the session came, and lets others write to it.
-    async fn release(self, upload: &Upload) -> Result<(), RegistryError> {
-        let expires_at = after(now(), self.session_life);
-        let mut transaction = self.database.begin().await?;
-        let held =
-            metadata::uploads::save(&mut transaction, upload, self.token, expires_at).await?;
-        transaction.commit().await?;
-        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
-    }
-
-    /// Lets others write to the session, which stands where it stood.
-    async fn give_back(self) -> Result<(), RegistryError> {
-        let expires_at = after(now(), self.session_life);
-        let mut transaction = self.database.begin().await?;
-        metadata::uploads::free_lease(&mut transaction, self.id, self.token, expires_at).await?;
-        transaction.commit().await?;
-        Ok(())
-    }
-}
-
 /// What a body came to that was not taken in whole.
 struct Failed {
     /// What arrived of it, if that counts.
@@ -125,10 +46,6 @@ impl From<RegistryError> for Failed {
     fn from(error: RegistryError) -> Self {
         Self { arrived: None, error }
     }
-}
-
-fn after(now: i64, duration: Duration) -> i64 {
-    now.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 impl Registry {

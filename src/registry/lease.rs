@@ -1,0 +1,95 @@
+//! Leases: who may write to an upload session, on whatever replica.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::RegistryError;
+use crate::metadata::uploads::Upload;
+use crate::metadata::{self, Database, now};
+
+/// The right to write to a session, until it is given back or runs out.
+pub(super) struct Lease {
+    pub database: Database,
+    pub id: Uuid,
+    pub token: Uuid,
+    /// How long it holds without renewal: after that its holder is taken for dead.
+    pub life: Duration,
+    pub session_life: Duration,
+}
+
+impl Lease {
+    /// How often it is to be renewed, so that a lost renewal does not lose it.
+    fn renew_every(&self) -> Duration {
+        self.life / 3
+    }
+
+    /// Does work on the session, whatever time it takes, while the lease is held.
+    pub async fn during<T>(
+        &self,
+        work: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let mut work = pin!(work);
+        loop {
+            match timeout(self.renew_every(), &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.renew().await?,
+            }
+        }
+    }
+
+    pub async fn renew(&self) -> Result<(), RegistryError> {
+        let now = now();
+        let mut transaction = self.database.begin().await?;
+        let held = metadata::uploads::renew_lease(
+            &mut transaction,
+            self.id,
+            self.token,
+            after(now, self.life),
+            after(now, self.session_life),
+        )
+        .await?;
+        transaction.commit().await?;
+        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
+    }
+
+    /// Keeps what the store noted of the session, so that its bytes can be found after a crash.
+    pub async fn note(&self, storage_handle: &str) -> Result<(), RegistryError> {
+        let mut transaction = self.database.begin().await?;
+        let held = metadata::uploads::set_storage_handle(
+            &mut transaction,
+            self.id,
+            self.token,
+            storage_handle,
+        )
+        .await?;
+        transaction.commit().await?;
+        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
+    }
+
+    /// Keeps how far the session came, and lets others write to it.
+    pub async fn release(self, upload: &Upload) -> Result<(), RegistryError> {
+        let expires_at = after(now(), self.session_life);
+        let mut transaction = self.database.begin().await?;
+        let held =
+            metadata::uploads::save(&mut transaction, upload, self.token, expires_at).await?;
+        transaction.commit().await?;
+        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
+    }
+
+    /// Lets others write to the session, which stands where it stood.
+    pub async fn give_back(self) -> Result<(), RegistryError> {
+        let expires_at = after(now(), self.session_life);
+        let mut transaction = self.database.begin().await?;
+        metadata::uploads::free_lease(&mut transaction, self.id, self.token, expires_at).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// The time in microseconds that is `duration` after `now`.
+pub(super) fn after(now: i64, duration: Duration) -> i64 {
+    now.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}
