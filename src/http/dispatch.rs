@@ -18,7 +18,7 @@ use super::query::Query;
 use super::route::{Need, Route};
 use super::{App, Error, Origin, RouteName, UserName, acr, unread, v2};
 use crate::auth::{Caller, Pattern};
-use crate::metadata::repositories::NameRange;
+use crate::metadata::NameRange;
 use crate::registry::Incoming;
 
 pub fn routes() -> Router<App> {

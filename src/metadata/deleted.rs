@@ -7,9 +7,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::manifest_records::{self, ManifestRecord};
-use super::repositories::{NameRange, RepositoryKey, conditions};
-use super::rows::parsed;
-use super::{MetadataError, Place};
+use super::name_range::{Span, spans};
+use super::repositories::RepositoryKey;
+use super::rows::{parsed, size_to_sql};
+use super::{MetadataError, NameRange, Place};
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// Rows that one statement removes for good, so that no transaction is long.
@@ -151,22 +152,18 @@ pub async fn repositories(
     since: i64,
     limit: i64,
 ) -> Result<Vec<DeletedRepository>, MetadataError> {
-    let (conditions, values) = conditions(ranges);
-    if conditions.is_empty() {
-        return Ok(Vec::new());
+    let sql = "SELECT name, created_at, deleted_at FROM repositories
+         WHERE name >= $1 AND name < $2 AND deleted_at IS NOT NULL AND deleted_at > $3
+         ORDER BY name LIMIT $4";
+    let mut rows = Vec::new();
+    for Span { from, to } in spans(ranges, last) {
+        let wanted = limit - size_to_sql(rows.len() as u64);
+        if wanted <= 0 {
+            break;
+        }
+        let query = sqlx::query(sql).bind(from).bind(to).bind(since).bind(wanted);
+        rows.append(&mut query.fetch_all(&mut *connection).await?);
     }
-    let since_parameter = values.len() + 3;
-    let sql = format!(
-        "SELECT name, created_at, deleted_at FROM repositories
-         WHERE name > $1 AND deleted_at IS NOT NULL AND deleted_at > ${since_parameter}
-           AND ({conditions})
-         ORDER BY name LIMIT $2"
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(last.unwrap_or_default()).bind(limit);
-    for value in values {
-        query = query.bind(value);
-    }
-    let rows = query.bind(since).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             Ok(DeletedRepository {

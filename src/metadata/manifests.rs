@@ -341,21 +341,24 @@ pub async fn referrers(
     last: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Descriptor>, MetadataError> {
-    let rows = sqlx::query(
+    // Each of the two has an index of its own.
+    let of_type = if artifact_type.is_some() { "AND m.artifact_type = $5" } else { "" };
+    let sql = format!(
         "SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations FROM repositories r
          JOIN manifests m ON m.repository_id = r.id AND m.deleted_at IS NULL
          WHERE r.name = $1 AND m.subject_digest = $2 AND m.digest > $3 AND m.list_enabled = 1
-           AND ($4 IS NULL OR m.artifact_type = $4)
-         ORDER BY m.digest LIMIT $5",
-    )
-    .bind(repository.as_str())
-    .bind(subject.as_str())
-    .bind(last.unwrap_or_default())
-    .bind(artifact_type)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(referrer).collect()
+           {of_type}
+         ORDER BY m.digest LIMIT $4"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql))
+        .bind(repository.as_str())
+        .bind(subject.as_str())
+        .bind(last.unwrap_or_default())
+        .bind(limit);
+    if let Some(artifact_type) = artifact_type {
+        query = query.bind(artifact_type);
+    }
+    query.fetch_all(connection).await?.iter().map(referrer).collect()
 }
 
 fn referrer(row: &AnyRow) -> Result<Descriptor, MetadataError> {

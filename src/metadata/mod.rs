@@ -18,6 +18,7 @@ mod locking;
 pub mod manifest_copies;
 pub mod manifest_records;
 pub mod manifests;
+mod name_range;
 mod order;
 pub mod refresh_tokens;
 pub mod repositories;
@@ -36,6 +37,7 @@ pub use attributes::{AttributeChanges, Attributes};
 pub use database::{Alone, Database};
 pub use error::{Failure, MetadataError};
 pub use locking::retry;
+pub use name_range::NameRange;
 pub use order::{Order, Place};
 
 /// Microseconds since 1970, UTC: the time as all rows keep it.

@@ -2,18 +2,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::locking::RowLock;
-use super::rows::parsed;
-use super::{AttributeChanges, Attributes, MetadataError};
+use super::name_range::{Span, spans};
+use super::rows::{parsed, size_to_sql};
+use super::{AttributeChanges, Attributes, MetadataError, NameRange};
 use crate::oci::{Digest, RepositoryName};
-
-/// A set of repository names that one index range covers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NameRange {
-    All,
-    /// Names that begin with this text.
-    Prefix(String),
-    Exact(String),
-}
 
 /// A repository as rows of other tables and decisions refer to it.
 #[derive(Clone, Copy, Debug)]
@@ -208,43 +200,19 @@ pub async fn list(
     last: Option<&str>,
     limit: i64,
 ) -> Result<Vec<RepositoryName>, MetadataError> {
-    let (conditions, values) = conditions(ranges);
-    if conditions.is_empty() {
-        return Ok(Vec::new());
+    let sql = "SELECT name FROM repositories
+         WHERE name >= $1 AND name < $2 AND list_enabled = 1 AND deleted_at IS NULL
+         ORDER BY name LIMIT $3";
+    let mut rows = Vec::new();
+    for Span { from, to } in spans(ranges, last) {
+        let wanted = limit - size_to_sql(rows.len() as u64);
+        if wanted <= 0 {
+            break;
+        }
+        let query = sqlx::query(sql).bind(from).bind(to).bind(wanted);
+        rows.append(&mut query.fetch_all(&mut *connection).await?);
     }
-    let sql = format!(
-        "SELECT name FROM repositories
-         WHERE name > $1 AND list_enabled = 1 AND deleted_at IS NULL AND ({conditions})
-         ORDER BY name LIMIT $2"
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(last.unwrap_or_default()).bind(limit);
-    for value in values {
-        query = query.bind(value);
-    }
-    let rows = query.fetch_all(connection).await?;
     rows.iter().map(|row| parsed(row, "name")).collect()
-}
-
-/// The ranges as SQL over `name`, with values from `$3` on.
-pub(super) fn conditions(ranges: &[NameRange]) -> (String, Vec<String>) {
-    let mut values = Vec::new();
-    let mut bind = |value: &str| {
-        values.push(value.to_owned());
-        values.len() + 2
-    };
-    let conditions: Vec<_> = ranges
-        .iter()
-        .map(|range| match range {
-            NameRange::All => "1 = 1".to_owned(),
-            NameRange::Exact(name) => format!("name = ${}", bind(name)),
-            // No name holds a character above `~`.
-            NameRange::Prefix(prefix) => {
-                let from = bind(prefix);
-                format!("(name >= ${from} AND name < ${})", bind(&format!("{prefix}~")))
-            }
-        })
-        .collect();
-    (conditions.join(" OR "), values)
 }
 
 /// The names of repositories where this blob is visible and may be read, at most `limit`.

@@ -3,9 +3,9 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
-use super::MetadataError;
-use super::repositories::{NameRange, conditions};
+use super::name_range::spans;
 use super::rows::{parsed, placeholders, size};
+use super::{MetadataError, NameRange};
 use crate::oci::{Digest, Manifest, MediaType, RepositoryName};
 
 /// Characters of an annotation's name and value together, above which it is not looked for.
@@ -54,18 +54,21 @@ pub async fn manifests(
     last: i64,
     limit: i64,
 ) -> Result<Vec<FoundManifest>, MetadataError> {
-    // The ranges' values start at $3, as those of the lists of repositories do.
-    let (visible, mut values) = conditions(ranges);
-    if visible.is_empty() {
-        return Ok(Vec::new());
-    }
-    let visible = visible.replace("name ", "r.name ");
-    let mut wanted = String::new();
-    let mut joined = "";
+    let mut values = Vec::new();
     let mut bind = |value: &str| {
         values.push(value.to_owned());
         values.len() + 2
     };
+    let visible: Vec<_> = spans(ranges, None)
+        .iter()
+        .map(|span| format!("(r.name >= ${} AND r.name < ${})", bind(&span.from), bind(&span.to)))
+        .collect();
+    if visible.is_empty() {
+        return Ok(Vec::new());
+    }
+    let visible = visible.join(" OR ");
+    let mut wanted = String::new();
+    let mut joined = "";
     if let Some(digest) = criteria.digest {
         wanted += &format!(" AND m.digest = ${}", bind(digest.as_str()));
     }

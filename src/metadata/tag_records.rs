@@ -41,9 +41,14 @@ const COLUMNS: &str = "\
         SELECT 1 FROM manifests s
         WHERE s.repository_id = m.repository_id AND s.subject_digest = m.digest
           AND s.deleted_at IS NULL
-          AND (s.artifact_type IN ('application/vnd.dev.cosign.artifact.sig.v1+json',
-                                   'application/vnd.cncf.notary.signature')
-               OR s.artifact_type LIKE 'application/vnd.dev.sigstore.bundle%')
+          AND s.artifact_type IN ('application/vnd.dev.cosign.artifact.sig.v1+json',
+                                  'application/vnd.cncf.notary.signature')
+    ) OR EXISTS (
+        SELECT 1 FROM manifests s
+        WHERE s.repository_id = m.repository_id AND s.subject_digest = m.digest
+          AND s.deleted_at IS NULL
+          AND s.artifact_type >= 'application/vnd.dev.sigstore.bundle'
+          AND s.artifact_type < 'application/vnd.dev.sigstore.bundlf'
     ) OR EXISTS (
         SELECT 1 FROM tags s
         WHERE s.repository_id = m.repository_id

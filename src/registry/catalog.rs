@@ -2,8 +2,7 @@
 
 use super::paging::PageSize;
 use super::{Page, Registry, RegistryError};
-use crate::metadata;
-use crate::metadata::repositories::NameRange;
+use crate::metadata::{self, NameRange};
 use crate::oci::RepositoryName;
 
 impl Registry {

@@ -15,8 +15,7 @@ use crate::metadata::deleted::{
 };
 use crate::metadata::manifest_records::ManifestRecord;
 use crate::metadata::manifests::ManifestKey;
-use crate::metadata::repositories::NameRange;
-use crate::metadata::{self, Alone, Place, now, retry};
+use crate::metadata::{self, Alone, NameRange, Place, now, retry};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
 const DAY: i64 = 24 * 3600 * 1_000_000;

@@ -3,9 +3,8 @@
 use super::manifests::{find_repository, manifest_unknown};
 use super::paging::PageSize;
 use super::{ManifestDetails, Page, Registry, RegistryError};
-use crate::metadata;
-use crate::metadata::repositories::NameRange;
 use crate::metadata::search::{self, Criteria, FoundManifest, Usage};
+use crate::metadata::{self, NameRange};
 use crate::oci::{Descriptor, Digest, Reference, RepositoryName};
 
 /// Configs above this size, in bytes, are not shown.

@@ -135,6 +135,6 @@ async fn method_not_allowed() -> Error {
 }
 
 /// The repositories that a list may show to the caller.
-fn readable(caller: &Caller) -> Vec<crate::metadata::repositories::NameRange> {
+fn readable(caller: &Caller) -> Vec<crate::metadata::NameRange> {
     caller.readable().iter().map(super::dispatch::name_range).collect()
 }
