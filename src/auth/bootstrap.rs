@@ -1,8 +1,9 @@
-use super::{Auth, AuthError, Pattern, Role, secret};
+use super::{Auth, AuthError, Role, secret};
 use crate::metadata::credentials::{CredentialKind, NewCredential};
 use crate::metadata::identities::IdentityKind;
 use crate::metadata::roles::NewAssignment;
 use crate::metadata::{Alone, credentials, identities, roles};
+use crate::oci::RepositoryPattern;
 
 const NAME: &str = "admin";
 
@@ -54,7 +55,7 @@ impl Auth {
             group_name: None,
             role: Some(Role::Owner.as_str()),
             scope_map_id: None,
-            pattern: &Pattern::all().to_string(),
+            pattern: &RepositoryPattern::all().to_string(),
         };
         roles::insert(&mut transaction, &assignment).await?;
         transaction.commit().await?;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::sign_in::SignIn;
-use super::{Action, Pattern, RegistryAction, Rights};
-use crate::oci::RepositoryName;
+use super::{Action, RegistryAction, Rights};
+use crate::oci::{RepositoryName, RepositoryPattern};
 
 /// The name of whoever shows no credentials; no identity may have it.
 pub const ANONYMOUS: &str = "anonymous";
@@ -99,7 +99,7 @@ impl Caller {
     ///
     /// A token for the catalog lists all that its identity may read, any other token only what it
     /// was issued for.
-    pub fn readable(&self) -> Vec<Pattern> {
+    pub fn readable(&self) -> Vec<RepositoryPattern> {
         match &self.0.current {
             Some(rights) if self.0.covers.may_in_registry(RegistryAction::CatalogRead) => {
                 rights.readable()

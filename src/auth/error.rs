@@ -1,6 +1,6 @@
-use super::PatternError;
 use super::federation::ProviderError;
 use crate::metadata::MetadataError;
+use crate::oci::RepositoryPatternError;
 
 /// Why a caller could not be told, or a token not be issued.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum AuthError {
     #[error("the client for issuers could not be set up: {0}")]
     Client(ProviderError),
     #[error("[auth] anonymous_pull: {0}")]
-    AnonymousPull(#[from] PatternError),
+    AnonymousPull(#[from] RepositoryPatternError),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error("a signing key could not be {0}")]

@@ -19,7 +19,6 @@ pub mod federation;
 mod issue;
 mod keys;
 mod passwords;
-mod pattern;
 mod recent;
 mod rights;
 mod role;
@@ -43,13 +42,12 @@ pub use caller::{ANONYMOUS, Caller, Subject};
 pub use error::AuthError;
 pub use issue::{Credentials, IssuedToken, TokenRequest};
 pub use keys::PublicKey;
-pub use pattern::{Pattern, PatternError};
 pub use rights::Rights;
 pub use role::{Role, RoleError};
 pub use scope::{Access, Scope};
 
 use crate::metadata::{Database, now};
-use crate::oci::RepositoryName;
+use crate::oci::{RepositoryName, RepositoryPattern};
 use crate::settings::AuthSettings;
 use attempts::Attempts;
 use federation::Providers;
@@ -100,7 +98,7 @@ impl Auth {
     pub async fn open(database: Database, settings: &AuthSettings) -> Result<Self, AuthError> {
         let mut anonymous = Rights::default();
         for pattern in &settings.anonymous_pull {
-            anonymous.add_role(Role::AcrPull, Pattern::parse(pattern)?);
+            anonymous.add_role(Role::AcrPull, RepositoryPattern::parse(pattern)?);
         }
         let keys = Keys::load(&database).await?;
         Ok(Self(Arc::new(Inner {

@@ -1,5 +1,5 @@
-use super::{Action, ActionSet, Pattern, RegistryAction, Role};
-use crate::oci::RepositoryName;
+use super::{Action, ActionSet, RegistryAction, Role};
+use crate::oci::{RepositoryName, RepositoryPattern};
 
 /// What somebody may do: actions on repositories that match patterns, and on the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,18 +11,18 @@ pub struct Rights {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    pub pattern: Pattern,
+    pub pattern: RepositoryPattern,
     pub actions: ActionSet,
 }
 
 impl Rights {
     /// A role on the repositories of a pattern. `Owner` of all repositories runs the registry.
-    pub fn add_role(&mut self, role: Role, pattern: Pattern) {
+    pub fn add_role(&mut self, role: Role, pattern: RepositoryPattern) {
         self.admin |= role == Role::Owner && pattern.is_all();
         self.add(pattern, role.actions());
     }
 
-    pub fn add(&mut self, pattern: Pattern, actions: ActionSet) {
+    pub fn add(&mut self, pattern: RepositoryPattern, actions: ActionSet) {
         // Whoever may read something may ask what there is; the answer holds no more than that.
         self.catalog_read |= !actions.intersection(ActionSet::READ).is_empty();
         if !actions.is_empty() {
@@ -63,8 +63,8 @@ impl Rights {
     }
 
     /// The repositories whose content or metadata may be read.
-    pub fn readable(&self) -> Vec<Pattern> {
-        let mut patterns: Vec<Pattern> = self
+    pub fn readable(&self) -> Vec<RepositoryPattern> {
+        let mut patterns: Vec<RepositoryPattern> = self
             .grants
             .iter()
             .filter(|grant| !grant.actions.intersection(ActionSet::READ).is_empty())
@@ -98,7 +98,7 @@ mod tests {
     fn rights(roles: &[(Role, &str)]) -> Rights {
         let mut rights = Rights::default();
         for (role, pattern) in roles {
-            rights.add_role(*role, Pattern::parse(pattern).unwrap());
+            rights.add_role(*role, RepositoryPattern::parse(pattern).unwrap());
         }
         rights
     }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn who_may_only_delete_reads_nothing() {
         let mut rights = Rights::default();
-        rights.add(Pattern::all(), ActionSet::NONE.with(Action::ContentDelete));
+        rights.add(RepositoryPattern::all(), ActionSet::NONE.with(Action::ContentDelete));
         assert!(rights.readable().is_empty());
         assert!(!rights.may_in_registry(RegistryAction::CatalogRead));
     }

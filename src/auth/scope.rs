@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionSet, Pattern, RegistryAction, Rights};
-use crate::oci::RepositoryName;
+use super::{Action, ActionSet, RegistryAction, Rights};
+use crate::oci::{RepositoryName, RepositoryPattern};
 
 /// Scopes that one token request may name; more are not read. With the longest names a token for
 /// that many still fits into a header.
@@ -108,7 +108,7 @@ impl Access {
                 ("repository", name) => {
                     if let Ok(name) = RepositoryName::parse(name) {
                         let actions = parse_actions(&entry.actions.join(","));
-                        rights.add(Pattern::exact(&name), actions);
+                        rights.add(RepositoryPattern::exact(&name), actions);
                     }
                 }
                 ("registry", "catalog") => catalog = true,
@@ -131,7 +131,7 @@ mod tests {
 
     fn owner_of(pattern: &str) -> Rights {
         let mut rights = Rights::default();
-        rights.add_role(Role::Owner, Pattern::parse(pattern).unwrap());
+        rights.add_role(Role::Owner, RepositoryPattern::parse(pattern).unwrap());
         rights
     }
 

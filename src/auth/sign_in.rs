@@ -5,7 +5,7 @@ use sqlx::AnyConnection;
 use super::federation::is_jwt;
 use super::passwords::is_bcrypt;
 use super::secret::SecretKind;
-use super::{ActionSet, Auth, AuthError, Password, Pattern, Rights, Role, Subject, secret};
+use super::{ActionSet, Auth, AuthError, Password, Rights, Role, Subject, secret};
 use crate::metadata::credentials::Credential;
 use crate::metadata::federated_sign_ins::FederatedSignIn;
 use crate::metadata::identities::Identity;
@@ -14,6 +14,7 @@ use crate::metadata::roles::AssignedRow;
 use crate::metadata::{
     MetadataError, credentials, federated_sign_ins, identities, now, refresh_tokens, roles,
 };
+use crate::oci::RepositoryPattern;
 
 /// The name that says that the password is a token, as Azure's clients send it.
 const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
@@ -290,8 +291,8 @@ pub(super) fn read_role(text: &str) -> Result<Role, MetadataError> {
     Role::parse(text).map_err(|_| MetadataError::Damaged { column: "role", value: text.into() })
 }
 
-pub(super) fn read_pattern(text: &str) -> Result<Pattern, MetadataError> {
-    Pattern::parse(text)
+pub(super) fn read_pattern(text: &str) -> Result<RepositoryPattern, MetadataError> {
+    RepositoryPattern::parse(text)
         .map_err(|_| MetadataError::Damaged { column: "pattern", value: text.into() })
 }
 

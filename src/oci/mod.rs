@@ -10,6 +10,7 @@ mod manifest;
 mod media_type;
 mod name;
 mod reference;
+mod repository_pattern;
 mod tag;
 mod tag_pattern;
 
@@ -20,6 +21,7 @@ pub use manifest::{Manifest, ManifestError, ManifestKind, ReferenceRole};
 pub use media_type::{MediaType, MediaTypeError};
 pub use name::{RepositoryName, RepositoryNameError};
 pub use reference::{Reference, ReferenceError};
+pub use repository_pattern::{RepositoryPattern, RepositoryPatternError};
 pub use tag::{Tag, TagError};
 pub use tag_pattern::{TagPattern, TagPatternError};
 

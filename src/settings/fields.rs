@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
-use crate::auth::Pattern;
+use crate::oci::RepositoryPattern;
 
 /// A whole number from `MIN` to `MAX`.
 pub fn between<'de, const MIN: i64, const MAX: i64, T, D>(deserializer: D) -> Result<T, D::Error>
@@ -106,7 +106,7 @@ pub fn patterns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
     let patterns = Vec::<String>::deserialize(deserializer)
         .map_err(|_| D::Error::custom("use a list of patterns, such as [\"public/*\"]"))?;
     for pattern in &patterns {
-        Pattern::parse(pattern).map_err(D::Error::custom)?;
+        RepositoryPattern::parse(pattern).map_err(D::Error::custom)?;
     }
     Ok(patterns)
 }

@@ -1,15 +1,14 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::auth::Pattern;
-use crate::oci::{RepositoryName, Tag, TagPattern};
+use crate::oci::{RepositoryName, RepositoryPattern, Tag, TagPattern};
 
 /// One `[[policy]]`: what holds for some tags of some repositories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySettings {
     #[serde(deserialize_with = "repositories")]
-    pub repositories: Pattern,
+    pub repositories: RepositoryPattern,
     #[serde(default = "TagPattern::all", deserialize_with = "tags")]
     pub tags: TagPattern,
     /// Whether these tags can neither be moved nor deleted once they are set.
@@ -23,10 +22,10 @@ impl PolicySettings {
     }
 }
 
-fn repositories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pattern, D::Error> {
+fn repositories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RepositoryPattern, D::Error> {
     let text = String::deserialize(deserializer)
         .map_err(|_| D::Error::custom("repositories must be a pattern such as \"prod/*\""))?;
-    Pattern::parse(&text).map_err(D::Error::custom)
+    RepositoryPattern::parse(&text).map_err(D::Error::custom)
 }
 
 fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TagPattern, D::Error> {

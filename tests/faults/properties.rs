@@ -2,10 +2,11 @@
 //! is used, and it comes out as it went in.
 
 use http::HeaderValue;
-use orlop::auth::{Pattern, Scope};
+use orlop::auth::Scope;
 use orlop::http::route::Route;
 use orlop::oci::{
-    Algorithm, Digest, Hasher, Manifest, MediaType, Reference, RepositoryName, Tag, TagPattern,
+    Algorithm, Digest, Hasher, Manifest, MediaType, Reference, RepositoryName, RepositoryPattern,
+    Tag, TagPattern,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -186,7 +187,7 @@ proptest! {
         other in "(\\*|[ab](/[ab]){0,2}(/\\*)?)",
         name in "[ab](/[ab]){0,3}",
     ) {
-        let (one, other) = (Pattern::parse(&one).unwrap(), Pattern::parse(&other).unwrap());
+        let (one, other) = (RepositoryPattern::parse(&one).unwrap(), RepositoryPattern::parse(&other).unwrap());
         let name = RepositoryName::parse(&name).unwrap();
         let both = one.intersection(&other).is_some_and(|both| both.matches(&name));
         prop_assert_eq!(both, one.matches(&name) && other.matches(&name));

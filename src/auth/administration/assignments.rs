@@ -1,9 +1,10 @@
 use serde_json::json;
 
 use super::{Actor, AdministrationError, keep_an_owner, record};
-use crate::auth::{Auth, Pattern, Role, secret};
+use crate::auth::{Auth, Role, secret};
 use crate::metadata::roles::{self, Assignment, NewAssignment};
 use crate::metadata::{Alone, identities, retry, scope_maps};
+use crate::oci::RepositoryPattern;
 
 const MAX_GROUP: usize = 255;
 
@@ -38,7 +39,7 @@ impl Auth {
         actor: &Actor<'_>,
         to: AssignedTo<'_>,
         what: Assigned<'_>,
-        pattern: &Pattern,
+        pattern: &RepositoryPattern,
     ) -> Result<Assignment, AdministrationError> {
         retry(async || {
             let mut transaction = self.0.database.begin_alone(Alone::Access).await?;

@@ -1,5 +1,6 @@
-use super::super::{ActionError, AuthError, PatternError, RoleError};
+use super::super::{ActionError, AuthError, RoleError};
 use crate::metadata::MetadataError;
+use crate::oci::RepositoryPatternError;
 
 /// Why a change was refused. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +52,8 @@ impl From<sqlx::Error> for AdministrationError {
     }
 }
 
-impl From<PatternError> for AdministrationError {
-    fn from(error: PatternError) -> Self {
+impl From<RepositoryPatternError> for AdministrationError {
+    fn from(error: RepositoryPatternError) -> Self {
         Self::Invalid(error.to_string())
     }
 }

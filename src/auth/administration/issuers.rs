@@ -2,10 +2,11 @@ use serde_json::json;
 
 use super::{Actor, AdministrationError, check_plain_name, record};
 use crate::auth::federation::{Condition, trusted_url};
-use crate::auth::{Auth, Pattern, Role, secret};
+use crate::auth::{Auth, Role, secret};
 use crate::metadata::federation_rules::{self, FederationRule, NewFederationRule};
 use crate::metadata::trusted_issuers::{self, NewTrustedIssuer, TrustedIssuer};
 use crate::metadata::{Alone, identities, retry};
+use crate::oci::RepositoryPattern;
 
 pub struct NewIssuer<'a> {
     pub name: &'a str,
@@ -21,7 +22,7 @@ pub struct NewIssuer<'a> {
 pub enum StandsFor<'a> {
     /// The name of a user or service principal.
     Identity(&'a str),
-    Role(Role, &'a Pattern),
+    Role(Role, &'a RepositoryPattern),
 }
 
 impl Auth {

@@ -21,11 +21,12 @@ pub use issuers::{NewIssuer, StandsFor};
 pub use principals::{MAX_SECRETS, NewPrincipal};
 pub use users::{NewPassword, NewUser, Update};
 
-use super::{Auth, Caller, Pattern, Role};
+use super::{Auth, Caller, Role};
 use crate::metadata::audit_events::{self, AuditEvent, NewAuditEvent};
 use crate::metadata::credentials::Credential;
 use crate::metadata::identities::{self, Identity, IdentityKind};
 use crate::metadata::{MetadataError, now};
+use crate::oci::RepositoryPattern;
 
 /// Who changes something, and from where.
 pub struct Actor<'a> {
@@ -87,7 +88,7 @@ async fn named(
 
 /// Refuses a change after which nobody could administer the registry.
 async fn keep_an_owner(connection: &mut AnyConnection) -> Result<(), AdministrationError> {
-    let (role, everything) = (Role::Owner.as_str(), Pattern::all().to_string());
+    let (role, everything) = (Role::Owner.as_str(), RepositoryPattern::all().to_string());
     if identities::any_user_with_role(connection, role, &everything).await? {
         Ok(())
     } else {

@@ -2,10 +2,11 @@ use serde_json::json;
 
 use super::{Actor, AdministrationError, NewSecret, check_text, end_after, named, record};
 use crate::auth::secret::{self, SecretKind};
-use crate::auth::{ActionSet, Auth, Pattern};
+use crate::auth::{ActionSet, Auth};
 use crate::metadata::credentials::{self, CredentialKind, NewCredential};
 use crate::metadata::identities::IdentityKind;
 use crate::metadata::{Alone, retry};
+use crate::oci::RepositoryPattern;
 
 impl Auth {
     /// Makes a personal access token for the user who asks and nobody else. It has the user's rights, or the part
@@ -20,7 +21,7 @@ impl Auth {
         name: &str,
         label: &str,
         seconds: Option<u32>,
-        rules: &[(Pattern, ActionSet)],
+        rules: &[(RepositoryPattern, ActionSet)],
     ) -> Result<NewSecret, AdministrationError> {
         check_text("label", label)?;
         retry(async || {

@@ -1,9 +1,10 @@
 use serde_json::json;
 
 use super::{Actor, AdministrationError, check_plain_name, check_text, record};
-use crate::auth::{ActionSet, Auth, Pattern, Role};
+use crate::auth::{ActionSet, Auth, Role};
 use crate::metadata::scope_maps::{self, Rule, ScopeMap};
 use crate::metadata::{Alone, retry};
+use crate::oci::RepositoryPattern;
 
 const MAX_RULES: usize = 500;
 
@@ -45,7 +46,7 @@ impl Auth {
         actor: &Actor<'_>,
         name: &str,
         description: &str,
-        rules: &[(Pattern, ActionSet)],
+        rules: &[(RepositoryPattern, ActionSet)],
     ) -> Result<(), AdministrationError> {
         check(name, rules)?;
         check_text("description", description)?;
@@ -93,7 +94,7 @@ impl Auth {
     }
 }
 
-fn check(name: &str, rules: &[(Pattern, ActionSet)]) -> Result<(), AdministrationError> {
+fn check(name: &str, rules: &[(RepositoryPattern, ActionSet)]) -> Result<(), AdministrationError> {
     check_plain_name("scope map", name)?;
     if Role::parse(name).is_ok() {
         return Err(AdministrationError::invalid(format!("{name} is a role")));

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use crate::oci::RepositoryName;
+use super::RepositoryName;
 
 /// Which repositories a right is for: `*` for all, `team/*` for all below `team/`, or one name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Pattern {
+pub struct RepositoryPattern {
     /// The name, or what stands before the star.
     text: Box<str>,
     is_prefix: bool,
@@ -15,12 +15,12 @@ pub struct Pattern {
     "{0:?} is not a repository pattern: use * for all repositories, a prefix that ends in /* such \
      as team/*, or the name of one repository"
 )]
-pub struct PatternError(Box<str>);
+pub struct RepositoryPatternError(Box<str>);
 
-impl Pattern {
+impl RepositoryPattern {
     /// # Errors
-    /// [`PatternError`] if the text is neither `*`, nor `NAME/*`, nor a repository's name.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
+    /// [`RepositoryPatternError`] if the text is neither `*`, nor `NAME/*`, nor a repository's name.
+    pub fn parse(text: &str) -> Result<Self, RepositoryPatternError> {
         let (name, is_prefix) = match text.strip_suffix('*') {
             Some(prefix) => (prefix, true),
             None => (text, false),
@@ -31,7 +31,7 @@ impl Pattern {
             None => RepositoryName::parse(name).is_ok(),
         };
         if !is_well_formed {
-            return Err(PatternError(text.chars().take(300).collect::<String>().into()));
+            return Err(RepositoryPatternError(text.chars().take(300).collect::<String>().into()));
         }
         Ok(Self { text: name.into(), is_prefix })
     }
@@ -83,20 +83,20 @@ impl Pattern {
     }
 }
 
-impl std::fmt::Display for Pattern {
+impl std::fmt::Display for RepositoryPattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)?;
         if self.is_prefix { f.write_str("*") } else { Ok(()) }
     }
 }
 
-impl Serialize for Pattern {
+impl Serialize for RepositoryPattern {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Pattern {
+impl<'de> Deserialize<'de> for RepositoryPattern {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
@@ -107,8 +107,8 @@ impl<'de> Deserialize<'de> for Pattern {
 mod tests {
     use super::*;
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::parse(text).unwrap()
+    fn pattern(text: &str) -> RepositoryPattern {
+        RepositoryPattern::parse(text).unwrap()
     }
 
     fn matches(text: &str, name: &str) -> bool {
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn other_texts_are_no_patterns() {
         for text in ["", "team*", "*/app", "team/*/app", "/*", "Team/*", "team/", "te am", "**"] {
-            assert!(Pattern::parse(text).is_err(), "{text}");
+            assert!(RepositoryPattern::parse(text).is_err(), "{text}");
         }
     }
 
