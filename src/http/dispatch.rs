@@ -14,11 +14,13 @@ use http::request::Parts;
 use http::{Extensions, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::challenge::{registry_scope, repository_scope};
+use super::need::{About, Need};
 use super::query::Query;
-use super::route::{Need, Route};
+use super::route::Route;
 use super::{App, Error, Origin, RouteName, UserName, acr, unread, v2};
-use crate::auth::{Caller, Pattern};
+use crate::auth::Caller;
 use crate::metadata::NameRange;
+use crate::oci::RepositoryPattern;
 use crate::registry::Incoming;
 
 pub fn routes() -> Router<App> {
@@ -131,7 +133,7 @@ async fn authenticate(
 /// The scope that a token must have for this.
 fn scope(route: &Route, need: Need) -> Option<String> {
     match need {
-        Need::SignedIn => None,
+        Need::SignedIn | Need::UserOrAdmin => None,
         Need::InRepository(action) | Need::EitherInRepository(action, _) => {
             Some(repository_scope(route.repository()?, action))
         }
@@ -145,7 +147,8 @@ async fn authorize(asked: &Asked<'_>, route: &Route, need: Need) -> Result<(), E
     // signing in and seeing the rest; whoever has no credentials gets a token without.
     let is_asked_too_early =
         matches!(need, Need::InRegistry(_)) && !parts.headers.contains_key(header::AUTHORIZATION);
-    let may = need.is_met(caller, route.repository()) && !is_asked_too_early;
+    let may = need.is_met(caller, About { repository: route.repository(), user: None })
+        && !is_asked_too_early;
     if may {
         return Ok(());
     }
@@ -187,7 +190,7 @@ pub fn ascii(text: impl AsRef<str>) -> HeaderValue {
     HeaderValue::from_str(text.as_ref()).expect("the protocol's values are visible ASCII")
 }
 
-pub fn name_range(pattern: &Pattern) -> NameRange {
+pub fn name_range(pattern: &RepositoryPattern) -> NameRange {
     match (pattern.prefix(), pattern.name()) {
         (_, Some(name)) => NameRange::Exact(name.to_owned()),
         (Some(prefix), None) if !pattern.is_all() => NameRange::Prefix(prefix.to_owned()),

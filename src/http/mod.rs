@@ -1,6 +1,6 @@
 //! HTTP: one file a resource. A handler extracts, calls the registry, and answers.
 //!
-//! Nothing here decides about rights beyond naming what a route needs ([`route::NEEDS`]), and only
+//! Nothing here decides about rights beyond naming what a route needs ([`need`]), and only
 //! [`error`] knows status codes of failures. Around the router stands [`server`], with what every
 //! request gets: time limits, an id, a line in the access log, metrics.
 
@@ -17,9 +17,12 @@ pub mod error;
 mod extract;
 mod forwarded;
 pub mod health;
+pub mod management;
 pub mod metrics;
+pub mod need;
 pub mod oauth2;
 mod observe;
+pub mod openapi;
 mod origin;
 mod query;
 mod request_id;
@@ -64,8 +67,8 @@ pub fn router(app: App) -> Router {
         .merge(dispatch::routes())
         .merge(oauth2::routes())
         .merge(browser::routes())
-        .merge(access::routes(&app))
-        .merge(content::routes(&app))
+        .merge(management::routes(&app))
+        .merge(openapi::routes())
         .with_state(app)
 }
 

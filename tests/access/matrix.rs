@@ -4,7 +4,8 @@
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use orlop::auth::{Action, RegistryAction, Role};
-use orlop::http::route::{NEEDS, Need, RouteKind};
+use orlop::http::need::Need;
+use orlop::http::route::{NEEDS, RouteKind};
 use orlop::settings::AuthSettings;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -29,7 +30,7 @@ impl Who {
         let actions = self.role.map(Role::actions);
         match need {
             Need::SignedIn => self.is_signed_in,
-            Need::InRegistry(RegistryAction::Admin) => false,
+            Need::InRegistry(RegistryAction::Admin) | Need::UserOrAdmin => false,
             // Something is public, so everybody may ask what there is, if only with a token.
             Need::InRegistry(RegistryAction::CatalogRead) if self.authorization.is_none() => false,
             Need::InRegistry(RegistryAction::CatalogRead) => {
@@ -213,7 +214,7 @@ fn nothing_is_changed_or_deleted_by_a_right_to_less() {
         let enough: &[Action] = match need {
             Need::InRepository(action) => &[*action],
             Need::EitherInRepository(one, two) => &[*one, *two],
-            Need::SignedIn | Need::InRegistry(_) => &[],
+            Need::SignedIn | Need::InRegistry(_) | Need::UserOrAdmin => &[],
         };
         let is_read = |action: &Action| Role::Reader.actions().contains(*action);
         if method.is_safe() {
@@ -226,7 +227,7 @@ fn nothing_is_changed_or_deleted_by_a_right_to_less() {
         }
     }
     for (method, path, need) in orlop::http::access::NEEDS {
-        let is_open = *need == orlop::http::access::Need::SignedIn;
+        let is_open = *need == Need::SignedIn;
         assert!(method.is_safe() || !is_open, "{method} {path}");
     }
 }

@@ -12,7 +12,7 @@ const SNAPSHOT: &str = "docs/openapi.json";
 /// To take over a change: `ORLOP_UPDATE_SNAPSHOTS=1 cargo test --test api`.
 #[test]
 fn the_document_in_the_repository_is_that_of_the_code() {
-    let document = serde_json::to_value(orlop::http::content::document()).unwrap();
+    let document = serde_json::to_value(orlop::http::openapi::document()).unwrap();
     let text = format!("{document:#}\n");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(SNAPSHOT);
     if std::env::var_os("ORLOP_UPDATE_SNAPSHOTS").is_some() {
@@ -24,8 +24,8 @@ fn the_document_in_the_repository_is_that_of_the_code() {
 
 #[test]
 fn every_route_is_described() {
-    let document = serde_json::to_value(orlop::http::content::document()).unwrap();
-    for (method, route, _) in orlop::http::content::NEEDS {
+    let document = serde_json::to_value(orlop::http::openapi::document()).unwrap();
+    for (method, route, _) in orlop::http::management::TABLES.into_iter().flatten() {
         let operation = &document["paths"][route][method.as_str().to_lowercase()];
         assert!(operation["responses"].is_object(), "{method} {route}");
         assert!(operation["summary"].is_string(), "{method} {route}");

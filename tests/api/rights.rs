@@ -1,6 +1,6 @@
 use orlop::auth::Role;
 use orlop::http::content::NEEDS;
-use orlop::http::route::Need;
+use orlop::http::need::Need;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -46,6 +46,7 @@ async fn each_route_serves_only_whom_its_table_says() {
                     Need::SignedIn => true,
                     Need::InRepository(action) => has(action),
                     Need::EitherInRepository(one, other) => has(one) || has(other),
+                    Need::UserOrAdmin => false,
                     Need::InRegistry(_) => {
                         role.actions().contains(orlop::auth::Action::MetadataRead)
                     }

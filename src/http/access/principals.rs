@@ -1,48 +1,59 @@
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::users::{Change, Page};
+use super::users::{ChangeIdentity, Page};
 use super::views::{CredentialView, IdentityView, SecretView};
-use super::{Asker, Body, Error};
+use super::{Asker, Error};
 use crate::auth::Auth;
 use crate::auth::administration::NewPrincipal;
+use crate::http::content::views::Refusals;
+use crate::http::extract::{Body, Parameters, Path};
 use crate::metadata::identities::IdentityKind::Principal;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Principals {
     principals: Vec<IdentityView>,
 }
 
+/// List the service principals
+#[utoipa::path(get, path = super::PRINCIPALS, tag = "principals",
+    params(Page),
+    responses((status = 200, body = Principals), Refusals))]
 pub async fn list(
     State(auth): State<Auth>,
-    Query(page): Query<Page>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Json<Principals>, Error> {
     let principals = auth.identities(Principal, page.last(), page.limit()).await?;
     Ok(Json(Principals { principals: principals.into_iter().map(Into::into).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Create {
+pub struct CreatePrincipal {
     #[serde(default)]
     display_name: String,
     secret_expires_in_seconds: Option<u32>,
 }
 
 /// A service principal with its secrets; the text of one only when it is new.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PrincipalView<S> {
     #[serde(flatten)]
     principal: IdentityView,
     secrets: Vec<S>,
 }
 
+/// Make a service principal with its first secret
+#[utoipa::path(post, path = super::PRINCIPALS, tag = "principals",
+    request_body = CreatePrincipal,
+    responses((status = 201, body = PrincipalView<SecretView>), Refusals))]
 pub async fn create(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
-    Body(body): Body<Create>,
+    Body(body): Body<CreatePrincipal>,
 ) -> Result<(StatusCode, Json<PrincipalView<SecretView>>), Error> {
     let secret_seconds = body.secret_expires_in_seconds;
     let new = NewPrincipal { display_name: &body.display_name, secret_seconds };
@@ -51,6 +62,10 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
+/// Show a service principal
+#[utoipa::path(get, path = super::PRINCIPAL, tag = "principals",
+    params(("id" = String, Path, description = "Id of the service principal")),
+    responses((status = 200, body = PrincipalView<CredentialView>), Refusals))]
 pub async fn show(
     State(auth): State<Auth>,
     Path(id): Path<String>,
@@ -61,16 +76,25 @@ pub async fn show(
     Ok(Json(PrincipalView { principal, secrets }))
 }
 
+/// Rename a service principal, or shut one out
+#[utoipa::path(patch, path = super::PRINCIPAL, tag = "principals",
+    params(("id" = String, Path, description = "Id of the service principal")),
+    request_body = ChangeIdentity,
+    responses((status = 200, body = IdentityView), Refusals))]
 pub async fn update(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
-    Body(body): Body<Change>,
+    Body(body): Body<ChangeIdentity>,
 ) -> Result<Json<IdentityView>, Error> {
     let principal = auth.update_identity(&asker.actor(), Principal, &id, &body.update()).await?;
     Ok(Json(principal.into()))
 }
 
+/// Remove a service principal with all secrets and rights
+#[utoipa::path(delete, path = super::PRINCIPAL, tag = "principals",
+    params(("id" = String, Path, description = "Id of the service principal")),
+    responses((status = 204), Refusals))]
 pub async fn remove(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
@@ -80,7 +104,7 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewSecret {
     #[serde(default)]
@@ -88,6 +112,11 @@ pub struct NewSecret {
     expires_in_seconds: Option<u32>,
 }
 
+/// Make a second secret, to change over to it
+#[utoipa::path(post, path = super::SECRETS, tag = "principals",
+    params(("id" = String, Path, description = "Id of the service principal")),
+    request_body = NewSecret,
+    responses((status = 201, body = SecretView), Refusals))]
 pub async fn add_secret(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
@@ -99,6 +128,11 @@ pub async fn add_secret(
     Ok((StatusCode::CREATED, Json(secret.into())))
 }
 
+/// Remove a secret
+#[utoipa::path(delete, path = super::SECRET, tag = "principals",
+    params(("id" = String, Path, description = "Id of the service principal"),
+           ("secret" = String, Path, description = "Id of the secret")),
+    responses((status = 204), Refusals))]
 pub async fn remove_secret(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,

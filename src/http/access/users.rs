@@ -1,23 +1,28 @@
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::views::{CredentialView, IdentityView, RuleView, SecretView};
-use super::{Asker, Body, Error};
+use super::{Asker, Error};
 use crate::auth::Auth;
 use crate::auth::administration::{NewPassword, NewUser, Update};
+use crate::http::content::views::Refusals;
+use crate::http::extract::{Body, Parameters, Path};
 use crate::metadata::credentials::CredentialKind;
 use crate::metadata::identities::IdentityKind::User;
 
 /// Entries of a list in one answer.
 const MAX_PAGE: u32 = 1000;
 
-/// `n` entries after the name `last`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct Page {
+    /// Entries of the page, a thousand at most
     n: u32,
+    /// The name before the page
     last: String,
 }
 
@@ -37,22 +42,26 @@ impl Page {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Users {
     users: Vec<IdentityView>,
 }
 
+/// List the users
+#[utoipa::path(get, path = super::USERS, tag = "users",
+    params(Page),
+    responses((status = 200, body = Users), Refusals))]
 pub async fn list(
     State(auth): State<Auth>,
-    Query(page): Query<Page>,
+    Parameters(page): Parameters<Page>,
 ) -> Result<Json<Users>, Error> {
     let users = auth.identities(User, page.last(), page.limit()).await?;
     Ok(Json(Users { users: users.into_iter().map(Into::into).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Create {
+pub struct CreateUser {
     name: String,
     #[serde(default)]
     display_name: String,
@@ -63,19 +72,25 @@ pub struct Create {
 }
 
 /// A user, with the password if it was made up for it.
-#[derive(Serialize)]
-pub struct Created {
+#[derive(Serialize, ToSchema)]
+pub struct CreatedUser {
     #[serde(flatten)]
     user: IdentityView,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
 
+/// Add a user
+///
+/// Without a password or a hash, a password is made up and shown this once.
+#[utoipa::path(post, path = super::USERS, tag = "users",
+    request_body = CreateUser,
+    responses((status = 201, body = CreatedUser), Refusals))]
 pub async fn create(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
-    Body(body): Body<Create>,
-) -> Result<(StatusCode, Json<Created>), Error> {
+    Body(body): Body<CreateUser>,
+) -> Result<(StatusCode, Json<CreatedUser>), Error> {
     let password = match (&body.password, &body.password_hash) {
         (Some(password), None) => NewPassword::Given(password),
         (None, Some(hash)) => NewPassword::Bcrypt(hash),
@@ -87,9 +102,13 @@ pub async fn create(
     };
     let new = NewUser { name: &body.name, display_name: &body.display_name, password };
     let (user, password) = auth.add_user(&asker.actor(), &new).await?;
-    Ok((StatusCode::CREATED, Json(Created { user: user.into(), password })))
+    Ok((StatusCode::CREATED, Json(CreatedUser { user: user.into(), password })))
 }
 
+/// Show a user
+#[utoipa::path(get, path = super::USER, tag = "users",
+    params(("name" = String, Path, description = "Name of the user")),
+    responses((status = 200, body = IdentityView), Refusals))]
 pub async fn show(
     State(auth): State<Auth>,
     Path(name): Path<String>,
@@ -97,29 +116,38 @@ pub async fn show(
     Ok(Json(auth.identity(User, &name).await?.into()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Change {
+pub struct ChangeIdentity {
     display_name: Option<String>,
     enabled: Option<bool>,
 }
 
-impl Change {
+impl ChangeIdentity {
     pub fn update(&self) -> Update<'_> {
         Update { display_name: self.display_name.as_deref(), enabled: self.enabled }
     }
 }
 
+/// Rename a user, or shut one out
+#[utoipa::path(patch, path = super::USER, tag = "users",
+    params(("name" = String, Path, description = "Name of the user")),
+    request_body = ChangeIdentity,
+    responses((status = 200, body = IdentityView), Refusals))]
 pub async fn update(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
     Path(name): Path<String>,
-    Body(body): Body<Change>,
+    Body(body): Body<ChangeIdentity>,
 ) -> Result<Json<IdentityView>, Error> {
     let user = auth.update_identity(&asker.actor(), User, &name, &body.update()).await?;
     Ok(Json(user.into()))
 }
 
+/// Remove a user with all credentials and rights
+#[utoipa::path(delete, path = super::USER, tag = "users",
+    params(("name" = String, Path, description = "Name of the user")),
+    responses((status = 204), Refusals))]
 pub async fn remove(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
@@ -129,19 +157,26 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetPassword {
     password: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PasswordView {
     /// Only if it was made up here.
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
 }
 
+/// Set a password, or have one made up
+///
+/// Tokens that were issued on the old one end.
+#[utoipa::path(put, path = super::PASSWORD, tag = "users",
+    params(("name" = String, Path, description = "Name of the user")),
+    request_body = SetPassword,
+    responses((status = 200, body = PasswordView), Refusals))]
 pub async fn set_password(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
@@ -153,11 +188,15 @@ pub async fn set_password(
     Ok(Json(PasswordView { password }))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Tokens {
     tokens: Vec<CredentialView>,
 }
 
+/// List the personal tokens of a user
+#[utoipa::path(get, path = super::TOKENS, tag = "users",
+    params(("name" = String, Path, description = "Name of the user")),
+    responses((status = 200, body = Tokens), Refusals))]
 pub async fn tokens(
     State(auth): State<Auth>,
     Path(name): Path<String>,
@@ -167,7 +206,7 @@ pub async fn tokens(
     Ok(Json(Tokens { tokens: tokens.map(Into::into).collect() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
     #[serde(default)]
@@ -177,6 +216,13 @@ pub struct NewToken {
     rules: Vec<RuleView>,
 }
 
+/// Make a personal token for yourself
+///
+/// It has your rights, or the part of them that the rules name.
+#[utoipa::path(post, path = super::TOKENS, tag = "users",
+    params(("name" = String, Path, description = "Name of the user")),
+    request_body = NewToken,
+    responses((status = 201, body = SecretView), Refusals))]
 pub async fn add_token(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,
@@ -190,6 +236,11 @@ pub async fn add_token(
     Ok((StatusCode::CREATED, Json(token.into())))
 }
 
+/// Remove a personal token
+#[utoipa::path(delete, path = super::TOKEN, tag = "users",
+    params(("name" = String, Path, description = "Name of the user"),
+           ("id" = String, Path, description = "Id of the token")),
+    responses((status = 204), Refusals))]
 pub async fn remove_token(
     State(auth): State<Auth>,
     Extension(asker): Extension<Asker>,

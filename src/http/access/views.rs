@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Error;
 use crate::auth::administration::NewSecret;
-use crate::auth::{Action, ActionSet, Pattern};
+use crate::auth::{Action, ActionSet};
 use crate::metadata::credentials::Credential;
 use crate::metadata::identities::Identity;
+use crate::oci::RepositoryPattern;
 
 /// A time in RFC 3339.
 pub fn time(micros: i64) -> String {
@@ -15,7 +17,7 @@ pub fn time(micros: i64) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityView {
     /// Of a service principal its id, a UUID.
@@ -38,7 +40,7 @@ impl From<Identity> for IdentityView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialView {
     pub id: String,
@@ -64,7 +66,7 @@ impl From<Credential> for CredentialView {
 }
 
 /// A new credential with the text that is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SecretView {
     pub secret: String,
     #[serde(flatten)]
@@ -78,10 +80,12 @@ impl From<NewSecret> for SecretView {
 }
 
 /// What is allowed on the repositories of a pattern.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleView {
+    /// `*`, a prefix such as `team/*`, or one name.
     pub repositories: String,
+    /// Such as `content/read`.
     pub actions: Vec<String>,
 }
 
@@ -96,13 +100,14 @@ impl RuleView {
     }
 
     /// The rules that a body gives.
-    pub fn parse_all(rules: &[Self]) -> Result<Vec<(Pattern, ActionSet)>, Error> {
+    pub fn parse_all(rules: &[Self]) -> Result<Vec<(RepositoryPattern, ActionSet)>, Error> {
         rules.iter().map(Self::parse).collect()
     }
 
-    fn parse(&self) -> Result<(Pattern, ActionSet), Error> {
+    fn parse(&self) -> Result<(RepositoryPattern, ActionSet), Error> {
         let invalid = |message: String| Error::bad_request("REQUEST_INVALID", message);
-        let pattern = Pattern::parse(&self.repositories).map_err(|e| invalid(e.to_string()))?;
+        let pattern =
+            RepositoryPattern::parse(&self.repositories).map_err(|e| invalid(e.to_string()))?;
         let actions = self.actions.iter().map(|name| Action::parse(name));
         let actions: ActionSet =
             actions.collect::<Result<_, _>>().map_err(|e| invalid(e.to_string()))?;

@@ -1,34 +1,28 @@
 //! Management of content under `/api/v1/`: repositories, tags, manifests, search, promotion.
 //!
 //! A repository's name is one segment of a path, its slashes written `%2F`. [`NEEDS`] names what
-//! each route needs; the guard reads it before any handler runs, so a route that is missing there
-//! answers nobody. The handlers' annotations make the OpenAPI document.
+//! each route needs; a route that is missing there answers nobody. The handlers' annotations make
+//! the description.
 
 mod manifests;
-mod openapi;
 mod page;
 mod promotions;
 mod repositories;
 mod search;
 mod tags;
-mod views;
+pub(super) mod views;
 
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::Router;
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use http::{Method, StatusCode};
+use http::Method;
+use utoipa::OpenApi;
 
-use super::access::{ask, authenticate};
-use super::route::Need;
-use super::visitor::Visitor;
+use super::need::{Need, Table};
 use super::{App, Error};
-use crate::auth::{Action, Auth, Caller, RegistryAction};
-use crate::oci::RepositoryName;
+use crate::auth::{Action, Caller, RegistryAction};
 
 /// Every method on every route, and the right that it needs: the only place that says so.
-pub const NEEDS: &[(Method, &str, Need)] = {
+pub const NEEDS: &Table<&str> = {
     use Action::{ContentDelete, ContentWrite, MetadataRead, MetadataWrite};
     use Need::{EitherInRepository, InRegistry, InRepository, SignedIn};
     &[
@@ -65,7 +59,7 @@ const MANIFEST: &str = "/api/v1/repositories/{repository}/manifests/{reference}"
 const SEARCH: &str = "/api/v1/search";
 const PROMOTIONS: &str = "/api/v1/promotions";
 
-pub fn routes(app: &App) -> Router<App> {
+pub fn routes() -> Router<App> {
     Router::new()
         .route(REPOSITORIES, get(repositories::list))
         .route(
@@ -81,57 +75,36 @@ pub fn routes(app: &App) -> Router<App> {
         .route(MANIFEST, get(manifests::show).patch(manifests::update).delete(manifests::remove))
         .route(SEARCH, get(search::search))
         .route(PROMOTIONS, post(promotions::create))
-        .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(app.clone(), guard))
-        .route("/api/openapi.json", get(async || Json(openapi::document())))
 }
 
-pub use openapi::document;
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        repositories::list,
+        repositories::show,
+        repositories::update,
+        repositories::remove,
+        repositories::usage,
+        tags::list,
+        tags::show,
+        tags::update,
+        tags::remove,
+        tags::history,
+        tags::roll_back,
+        manifests::list,
+        manifests::show,
+        manifests::update,
+        manifests::remove,
+        search::search,
+        promotions::create,
+    ),
+    components(schemas(page::OrderView))
+)]
+struct Description;
 
-async fn guard(
-    State(auth): State<Auth>,
-    path: MatchedPath,
-    params: RawPathParams,
-    visitor: Visitor,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Error> {
-    let caller = authenticate(&auth, &visitor, request.method(), request.headers()).await?;
-    let name = params.iter().find(|(key, _)| *key == "repository").map(|(_, name)| name);
-    let repository = match name.map(RepositoryName::parse) {
-        Some(Err(_)) if caller.is_anonymous() => return Err(sign_in_first()),
-        name => name.transpose()?,
-    };
-    let Some(need) = need(request.method(), path.as_str()) else {
-        return Err(method_not_allowed().await);
-    };
-    if !need.is_met(&caller, repository.as_ref()) {
-        let message = format!("{} has no right to do this", caller.name());
-        return Err(if caller.is_anonymous() {
-            sign_in_first()
-        } else {
-            Error::new(StatusCode::FORBIDDEN, "DENIED", message)
-        });
-    }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
-}
-
-/// What a method on a route needs; `HEAD` is as `GET`.
-pub fn need(method: &Method, route: &str) -> Option<Need> {
-    let method = if method == Method::HEAD { &Method::GET } else { method };
-    let row = NEEDS.iter().find(|(m, path, _)| m == method && *path == route);
-    row.map(|(_, _, need)| *need)
-}
-
-fn sign_in_first() -> Error {
-    let message = "sign in first: this needs credentials";
-    ask(Error::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message))
-}
-
-async fn method_not_allowed() -> Error {
-    let message = "this path does not take this method";
-    Error::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
+/// This part of the API's description.
+pub fn description() -> utoipa::openapi::OpenApi {
+    Description::openapi()
 }
 
 /// The repositories that a list may show to the caller.

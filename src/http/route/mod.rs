@@ -8,7 +8,8 @@ use http::Method;
 use uuid::Uuid;
 
 use super::Error;
-use crate::auth::{Action, Caller, RegistryAction};
+use super::need::{Need, Table, need};
+use crate::auth::{Action, RegistryAction};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
 /// What a path under `/v2/` or `/acr/v1/` names.
@@ -57,32 +58,8 @@ pub enum RouteKind {
     DeletedManifest,
 }
 
-/// What a request needs before anything is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Any credentials that are good.
-    SignedIn,
-    InRepository(Action),
-    /// One of the two is enough; the first is what a client is told to ask for.
-    EitherInRepository(Action, Action),
-    InRegistry(RegistryAction),
-}
-
-impl Need {
-    /// Whether the caller's credential covers it; `repository` is the one that the path is about.
-    pub fn is_met(self, caller: &Caller, repository: Option<&RepositoryName>) -> bool {
-        let may_here = |action| repository.is_some_and(|name| caller.may(action, name));
-        match self {
-            Self::SignedIn => !caller.is_anonymous(),
-            Self::InRepository(action) => may_here(action),
-            Self::EitherInRepository(one, other) => may_here(one) || may_here(other),
-            Self::InRegistry(action) => caller.may_in_registry(action),
-        }
-    }
-}
-
 /// Every method on every route, and the right that it needs: the only place that says so.
-pub const NEEDS: &[(Method, RouteKind, Need)] = {
+pub const NEEDS: &Table<RouteKind> = {
     use Action::{ContentDelete, ContentRead, ContentWrite, MetadataRead, MetadataWrite};
     use Need::{EitherInRepository, InRegistry, InRepository, SignedIn};
     use RegistryAction::CatalogRead;
@@ -124,11 +101,9 @@ pub const NEEDS: &[(Method, RouteKind, Need)] = {
 };
 
 impl RouteKind {
-    /// The right that `method` needs here; `None` if there is no such method. `HEAD` is as `GET`.
+    /// The right that `method` needs here; [`None`] if there is no such method.
     pub fn need(self, method: &Method) -> Option<Need> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        let row = NEEDS.iter().find(|(m, kind, _)| m == method && *kind == self);
-        row.map(|(_, _, need)| *need)
+        need(NEEDS, method, &self)
     }
 
     /// The methods that there are, for the `Allow` header.
