@@ -5,6 +5,7 @@ mod audit;
 mod config;
 mod docker_credentials;
 mod error;
+mod gc;
 mod healthcheck;
 mod issuer;
 mod principal;
@@ -34,6 +35,7 @@ enum Command {
     Serve(serve::Serve),
     Config(config::Config),
     Healthcheck(healthcheck::Healthcheck),
+    Gc(gc::Gc),
     Repository(repository::Repository),
     User(user::User),
     Principal(principal::Principal),
@@ -53,6 +55,7 @@ impl Cli {
             Command::Serve(serve) => serve.run().await,
             Command::Config(config) => config.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
+            Command::Gc(gc) => gc.run().await,
             Command::Repository(repository) => repository.run().await,
             Command::User(user) => user.run().await,
             Command::Principal(principal) => principal.run().await,

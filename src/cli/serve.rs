@@ -38,7 +38,8 @@ impl Serve {
         let settings = Arc::new(self.settings.load()?);
         telemetry::init(&settings.log);
         let mut signals = Signals::new()?;
-        let server = Server::bind(&settings.server, Metrics::new()).await?;
+        let metrics = Metrics::new();
+        let server = Server::bind(&settings.server, metrics.clone()).await?;
         let url = server.url();
 
         tokio::fs::create_dir_all(&settings.storage.data_dir).await?;
@@ -55,6 +56,9 @@ impl Serve {
         let expiry = settings.registry.upload_expiry_seconds.min(EXPIRY_INTERVAL);
         let sweep = sweep(registry.clone(), Duration::from_secs(expiry.into()));
         let _sweep = AbortOnDropHandle::new(tokio::spawn(sweep));
+        let every = Duration::from_secs(settings.gc.interval_seconds.into());
+        let collect = collect(registry.clone(), metrics, every);
+        let _collect = settings.gc.enabled.then(|| AbortOnDropHandle::new(tokio::spawn(collect)));
         let router = http::router(App { registry, auth, settings });
 
         greet(&url, first_admin.as_ref())?;
@@ -77,7 +81,7 @@ impl Serve {
     }
 }
 
-fn database_url(settings: &Settings) -> String {
+pub(super) fn database_url(settings: &Settings) -> String {
     match &settings.metadata.url {
         Some(url) => url.reveal().to_owned(),
         None => Database::sqlite_url(&settings.storage.data_dir.join("orlop.db")),
@@ -112,6 +116,22 @@ async fn sweep(registry: Registry, every: Duration) {
         if let Err(error) = registry.purge_deleted().await {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "deleted content could not be removed for good");
+        }
+    }
+}
+
+/// Collects garbage.
+async fn collect(registry: Registry, metrics: Metrics, every: Duration) {
+    let mut rounds = interval(every);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        match registry.collect_garbage().await {
+            Ok(collected) => metrics.collected(collected),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "some garbage could not be collected");
+            }
         }
     }
 }

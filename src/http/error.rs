@@ -209,6 +209,8 @@ impl From<RegistryError> for Error {
             E::Interrupted(_) => answer(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             E::BlobTooLarge { .. } => answer(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             E::DigestMismatch { .. } => answer(StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
+            E::BlobCollected(_) => answer(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+                .with_header(header::RETRY_AFTER, RETRY_AFTER),
             E::ManifestInvalid(_) => answer(StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
             E::SizeMismatch { .. } => answer(StatusCode::BAD_REQUEST, "SIZE_INVALID"),
             E::ReferencesUnknown(digests) => references_unknown(&message, &digests),

@@ -20,6 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Error;
+use crate::registry::Collected;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -40,6 +41,13 @@ struct Inner {
     bytes_sent: Counter,
     connections: Gauge,
     connections_accepted: Counter,
+    collected: Family<CollectedLabels, Counter>,
+    collected_bytes: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CollectedLabels {
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -110,6 +118,20 @@ impl Metrics {
             connections_accepted.clone(),
         );
 
+        let collected = Family::default();
+        orlop.register(
+            "gc_removed",
+            "Garbage that this server removed: manifests, blobs in repositories, bytes of blobs",
+            collected.clone(),
+        );
+        let collected_bytes = Counter::default();
+        orlop.register_with_unit(
+            "gc_freed",
+            "Bytes of the blobs that this server removed",
+            Unit::Bytes,
+            collected_bytes.clone(),
+        );
+
         Self(Arc::new(Inner {
             registry,
             requests,
@@ -119,7 +141,18 @@ impl Metrics {
             bytes_sent,
             connections,
             connections_accepted,
+            collected,
+            collected_bytes,
         }))
+    }
+
+    /// Counts what a round of the collector removed.
+    pub fn collected(&self, collected: Collected) {
+        let Collected { manifests, links, blobs, bytes } = collected;
+        for (kind, removed) in [("manifest", manifests), ("link", links), ("blob", blobs)] {
+            self.0.collected.get_or_create(&CollectedLabels { kind }).inc_by(removed);
+        }
+        self.0.collected_bytes.inc_by(bytes);
     }
 
     pub(super) fn connection_opened(&self) {

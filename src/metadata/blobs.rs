@@ -100,7 +100,8 @@ pub async fn insert(
          ON CONFLICT (digest) DO UPDATE
          SET location = CASE blobs.state WHEN 'present' THEN blobs.location
                                          ELSE excluded.location END,
-             state = 'present'
+             size = excluded.size,
+             state = 'present', marked_at = NULL
          RETURNING id, digest, size, location",
     )
     .bind(digest.as_str())
@@ -110,6 +111,83 @@ pub async fn insert(
     .fetch_one(connection)
     .await?;
     Blob::from_row(&row)
+}
+
+/// Whether the bytes of a blob are to be removed.
+pub async fn is_marked(
+    connection: &mut AnyConnection,
+    digest: &Digest,
+) -> Result<bool, MetadataError> {
+    let row = sqlx::query("SELECT id FROM blobs WHERE digest = $1 AND state = 'deleting'")
+        .bind(digest.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Decides that the bytes of blobs, which are held and unlinked, are to be removed.
+pub async fn mark(
+    connection: &mut AnyConnection,
+    ids: &[i64],
+    now: i64,
+) -> Result<(), MetadataError> {
+    for chunk in ids.chunks(LIST_CHUNK) {
+        let sql = format!(
+            "UPDATE blobs SET state = 'deleting', marked_at = $1 WHERE id IN ({})",
+            placeholders(2, chunk.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(now);
+        for id in chunk {
+            query = query.bind(id);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Takes that decision back, as somebody brings the same bytes; gives the blob's id, if there was
+/// such a decision. Waits until bytes that are being removed are gone with their row.
+pub async fn unmark(
+    connection: &mut AnyConnection,
+    digest: &Digest,
+) -> Result<Option<i64>, MetadataError> {
+    let id = sqlx::query_scalar(
+        "UPDATE blobs SET state = 'present', marked_at = NULL
+         WHERE digest = $1 AND state = 'deleting' RETURNING id",
+    );
+    Ok(id.bind(digest.as_str()).fetch_optional(connection).await?)
+}
+
+/// Notes that the store may have bytes of which there is no row, so that they are removed. Gives the
+/// id of the blob's row, whether it was there or not.
+pub async fn insert_marked(
+    connection: &mut AnyConnection,
+    digest: &Digest,
+    size: u64,
+    now: i64,
+) -> Result<i64, MetadataError> {
+    // The update lets RETURNING give the row that was there.
+    let id = sqlx::query_scalar(
+        "INSERT INTO blobs (digest, size, state, marked_at, created_at)
+         VALUES ($1, $2, 'deleting', $3, $3)
+         ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest
+         RETURNING id",
+    );
+    let id = id.bind(digest.as_str()).bind(size_to_sql(size)).bind(now);
+    Ok(id.fetch_one(connection).await?)
+}
+
+/// Forgets blobs, which are held and unlinked.
+pub async fn delete(connection: &mut AnyConnection, ids: &[i64]) -> Result<(), MetadataError> {
+    for chunk in ids.chunks(LIST_CHUNK) {
+        let sql = format!("DELETE FROM blobs WHERE id IN ({})", placeholders(1, chunk.len()));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for id in chunk {
+            query = query.bind(id);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Whether the bytes of a blob are in the store and stay there until the transaction ends.

@@ -6,10 +6,11 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
+use super::locking::RowLock;
 use super::manifest_records::{self, ManifestRecord};
 use super::name_range::{Span, spans};
 use super::repositories::RepositoryKey;
-use super::rows::{parsed, size_to_sql};
+use super::rows::{LIST_CHUNK, parsed, placeholders, size_to_sql};
 use super::{MetadataError, NameRange, Place};
 use crate::oci::{Digest, RepositoryName, Tag};
 
@@ -301,45 +302,78 @@ pub async fn restore_manifest(
     Ok(())
 }
 
-/// What is removed for good, in this order: each holds on to what follows.
+/// Holds manifests that were deleted at `until` or before, a batch.
+pub async fn hold_expired_manifests(
+    connection: &mut AnyConnection,
+    until: i64,
+) -> Result<Vec<i64>, MetadataError> {
+    let sql = format!(
+        "SELECT id FROM manifests WHERE deleted_at IS NOT NULL AND deleted_at <= $1
+         ORDER BY deleted_at LIMIT $2{}",
+        RowLock::Alone.clause(connection)
+    );
+    let ids = sqlx::query_scalar(AssertSqlSafe(sql)).bind(until).bind(BATCH);
+    Ok(ids.fetch_all(connection).await?)
+}
+
+/// Removes manifests, which are held, for good.
+pub async fn remove_manifests(
+    connection: &mut AnyConnection,
+    ids: &[i64],
+) -> Result<(), MetadataError> {
+    for chunk in ids.chunks(LIST_CHUNK) {
+        let sql = format!("DELETE FROM manifests WHERE id IN ({})", placeholders(1, chunk.len()));
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for id in chunk {
+            query = query.bind(id);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Removes a batch of links of blobs for good that were deleted at `until` or before; gives the
+/// blobs.
+pub async fn remove_expired_links(
+    connection: &mut AnyConnection,
+    until: i64,
+) -> Result<Vec<i64>, MetadataError> {
+    // Asks once more, outside of the list, when the row was deleted: meanwhile it may have come back.
+    let ids = sqlx::query_scalar(
+        "DELETE FROM repository_blobs WHERE (repository_id, blob_id) IN (
+             SELECT l.repository_id, l.blob_id FROM repository_blobs l
+             WHERE l.deleted_at IS NOT NULL AND l.deleted_at <= $1
+               AND NOT EXISTS (
+                   SELECT 1 FROM manifest_references x
+                   WHERE x.repository_id = l.repository_id AND x.blob_id = l.blob_id)
+             LIMIT $2)
+         AND deleted_at <= $1
+         RETURNING blob_id",
+    );
+    Ok(ids.bind(until).bind(BATCH).fetch_all(connection).await?)
+}
+
+/// What else is removed for good, in this order, after manifests and links of blobs: each holds on to
+/// what follows.
 #[derive(Clone, Copy, Debug)]
 pub enum Remains {
-    Manifests,
     Tags,
-    BlobLinks,
     /// Of repositories that are deleted and empty.
     History,
     Repositories,
 }
 
 impl Remains {
-    pub const ALL: [Self; 5] =
-        [Self::Manifests, Self::Tags, Self::BlobLinks, Self::History, Self::Repositories];
+    pub const ALL: [Self; 3] = [Self::Tags, Self::History, Self::Repositories];
 
     /// Each asks once more, outside of the list, when the row was deleted: meanwhile it may have
     /// come back.
     fn sql(self) -> &'static str {
         match self {
-            Self::Manifests => {
-                "DELETE FROM manifests WHERE id IN (
-                     SELECT id FROM manifests
-                     WHERE deleted_at IS NOT NULL AND deleted_at <= $1 LIMIT $2)
-                 AND deleted_at <= $1"
-            }
             Self::Tags => {
                 "DELETE FROM deleted_tags WHERE (repository_id, deleted_at, name) IN (
                      SELECT repository_id, deleted_at, name FROM deleted_tags
                      WHERE deleted_at <= $1 LIMIT $2)"
-            }
-            Self::BlobLinks => {
-                "DELETE FROM repository_blobs WHERE (repository_id, blob_id) IN (
-                     SELECT l.repository_id, l.blob_id FROM repository_blobs l
-                     WHERE l.deleted_at IS NOT NULL AND l.deleted_at <= $1
-                       AND NOT EXISTS (
-                           SELECT 1 FROM manifest_references x
-                           WHERE x.repository_id = l.repository_id AND x.blob_id = l.blob_id)
-                     LIMIT $2)
-                 AND deleted_at <= $1"
             }
             Self::History => {
                 "DELETE FROM tag_history WHERE id IN (
@@ -369,5 +403,10 @@ pub async fn purge(
     until: i64,
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(remains.sql()).bind(until).bind(BATCH).execute(connection).await?;
-    Ok(done.rows_affected() >= BATCH.unsigned_abs())
+    Ok(is_full(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX)))
+}
+
+/// Whether a batch of this size may not have been the last.
+pub fn is_full(batch: usize) -> bool {
+    batch as u64 >= BATCH.unsigned_abs()
 }

@@ -27,7 +27,8 @@ pub async fn related(
     rows.iter().map(|row| parsed(row, "digest")).collect()
 }
 
-/// Makes the blobs of a manifest visible in another repository.
+/// Makes the blobs of a manifest, which is held, visible in another repository. While it is held its
+/// blobs are linked to its own, so that none of them is garbage.
 pub async fn link_blobs(
     connection: &mut AnyConnection,
     manifest_id: i64,

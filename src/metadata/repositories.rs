@@ -74,6 +74,22 @@ pub async fn hold(
     row.as_ref().map(RepositoryKey::from_row).transpose()
 }
 
+/// As [`hold`], by its id; gives its name too.
+pub async fn hold_by_id(
+    connection: &mut AnyConnection,
+    id: i64,
+) -> Result<Option<(RepositoryName, RepositoryKey)>, MetadataError> {
+    let row = sqlx::query(
+        "UPDATE repositories SET updated_at = updated_at WHERE id = $1 AND deleted_at IS NULL
+         RETURNING id, name, delete_enabled, write_enabled, read_enabled, list_enabled",
+    )
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some((parsed(&row, "name")?, RepositoryKey::from_row(&row)?)))
+}
+
 /// As [`find`], and nobody holds it by [`hold`] until the transaction ends; others may share it.
 async fn share(
     connection: &mut AnyConnection,

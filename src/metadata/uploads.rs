@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::MetadataError;
 use super::locking::RowLock;
-use super::rows::{parsed, size, size_to_sql};
-use crate::oci::{Algorithm, Hasher, RepositoryName};
+use super::rows::{parsed, parsed_or_null, size, size_to_sql};
+use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
 
 /// An upload session: how far it came, so that any request can go on from there.
 #[derive(Clone)]
@@ -90,6 +90,23 @@ pub struct HeldUpload {
     pub upload: Upload,
     /// Until when the request that writes to it holds it, if there is one.
     pub leased_until: Option<i64>,
+    /// Where a request put the bytes that did not make a blob of them in the end.
+    pub placed: Option<Placed>,
+}
+
+/// Where the bytes of a session were being put to become a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub digest: Digest,
+    /// The key of an object, if the session's storage handle does not name it.
+    pub location: Option<String>,
+}
+
+impl Placed {
+    fn from_row(row: &AnyRow) -> Result<Option<Self>, MetadataError> {
+        let Some(digest) = parsed_or_null(row, "placed_digest")? else { return Ok(None) };
+        Ok(Some(Self { digest, location: row.try_get("placed_location")? }))
+    }
 }
 
 /// As [`find`], and held.
@@ -100,7 +117,8 @@ pub async fn hold(
     now: i64,
 ) -> Result<Option<HeldUpload>, MetadataError> {
     let sql = format!(
-        "SELECT id, repository, algorithm, received, hash_state, storage_handle, lease, lease_until
+        "SELECT id, repository, algorithm, received, hash_state, storage_handle, lease, lease_until,
+                placed_digest, placed_location
          FROM uploads
          WHERE id = $1 AND repository = $2 AND expires_at > $3{}",
         RowLock::Alone.clause(connection)
@@ -117,17 +135,23 @@ pub async fn hold(
     Ok(Some(HeldUpload {
         upload: Upload::from_row(&row)?,
         leased_until: lease.map(|_| lease_until),
+        placed: Placed::from_row(&row)?,
     }))
 }
 
-/// Takes the right to write to a session that is held, until `until`.
+/// Takes the right to write to a session that is held, until `until`. Where bytes were put before is
+/// forgotten.
 pub async fn take_lease(
     connection: &mut AnyConnection,
     id: Uuid,
     lease: Uuid,
     until: i64,
 ) -> Result<(), MetadataError> {
-    sqlx::query("UPDATE uploads SET lease = $2, lease_until = $3 WHERE id = $1")
+    sqlx::query(
+        "UPDATE uploads
+         SET lease = $2, lease_until = $3, placed_digest = NULL, placed_location = NULL
+         WHERE id = $1",
+    )
         .bind(id.to_string())
         .bind(lease.to_string())
         .bind(until)
@@ -151,6 +175,31 @@ pub async fn renew_lease(
     .bind(lease.to_string())
     .bind(until)
     .bind(expires_at)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// As [`renew_lease`], and notes where the bytes are about to be put.
+pub async fn place(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    lease: Uuid,
+    until: i64,
+    expires_at: i64,
+    placed: &Placed,
+) -> Result<bool, MetadataError> {
+    let done = sqlx::query(
+        "UPDATE uploads
+         SET lease_until = $3, expires_at = $4, placed_digest = $5, placed_location = $6
+         WHERE id = $1 AND lease = $2",
+    )
+    .bind(id.to_string())
+    .bind(lease.to_string())
+    .bind(until)
+    .bind(expires_at)
+    .bind(placed.digest.as_str())
+    .bind(&placed.location)
     .execute(connection)
     .await?;
     Ok(done.rows_affected() > 0)
@@ -221,11 +270,16 @@ pub async fn set_storage_handle(
 pub struct EndedUpload {
     pub id: Uuid,
     pub storage_handle: Option<String>,
+    pub placed: Option<Placed>,
 }
 
 impl EndedUpload {
     fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
-        Ok(Self { id: parsed(row, "id")?, storage_handle: row.try_get("storage_handle")? })
+        Ok(Self {
+            id: parsed(row, "id")?,
+            storage_handle: row.try_get("storage_handle")?,
+            placed: Placed::from_row(row)?,
+        })
     }
 }
 
@@ -237,7 +291,8 @@ pub async fn end_leased(
 ) -> Result<Option<EndedUpload>, MetadataError> {
     let row = sqlx::query(
         "UPDATE uploads SET expires_at = 0, lease = NULL, lease_until = 0
-         WHERE id = $1 AND lease = $2 RETURNING id, storage_handle",
+         WHERE id = $1 AND lease = $2
+         RETURNING id, storage_handle, placed_digest, placed_location",
     )
     .bind(id.to_string())
     .bind(lease.to_string())
@@ -253,7 +308,8 @@ pub async fn delete_leased(
     lease: Uuid,
 ) -> Result<Option<EndedUpload>, MetadataError> {
     let row = sqlx::query(
-        "DELETE FROM uploads WHERE id = $1 AND lease = $2 RETURNING id, storage_handle",
+        "DELETE FROM uploads WHERE id = $1 AND lease = $2
+         RETURNING id, storage_handle, placed_digest, placed_location",
     )
     .bind(id.to_string())
     .bind(lease.to_string())
@@ -262,15 +318,20 @@ pub async fn delete_leased(
     row.as_ref().map(EndedUpload::from_row).transpose()
 }
 
-/// Sessions that ended or expired and that nobody writes to, at most `limit`.
-pub async fn ended(
+/// Sessions that ended or expired and that nobody writes to, at most `limit`. From now on nobody
+/// makes a blob of one: a request that slept for long, and still has its lease, loses it.
+pub async fn end_expired(
     connection: &mut AnyConnection,
     now: i64,
     limit: i64,
 ) -> Result<Vec<EndedUpload>, MetadataError> {
     let rows = sqlx::query(
-        "SELECT id, storage_handle FROM uploads
-         WHERE expires_at <= $1 AND lease_until <= $1 ORDER BY expires_at LIMIT $2",
+        "UPDATE uploads SET expires_at = 0, lease = NULL, lease_until = 0
+         WHERE id IN (
+             SELECT id FROM uploads
+             WHERE expires_at <= $1 AND lease_until <= $1 ORDER BY expires_at LIMIT $2)
+           AND expires_at <= $1 AND lease_until <= $1
+         RETURNING id, storage_handle, placed_digest, placed_location",
     )
     .bind(now)
     .bind(limit)
@@ -279,32 +340,26 @@ pub async fn ended(
     rows.iter().map(EndedUpload::from_row).collect()
 }
 
-/// Forgets a session that ended or expired.
-pub async fn delete_ended(
-    connection: &mut AnyConnection,
-    id: Uuid,
-    now: i64,
-) -> Result<(), MetadataError> {
-    sqlx::query("DELETE FROM uploads WHERE id = $1 AND expires_at <= $2 AND lease_until <= $2")
-        .bind(id.to_string())
-        .bind(now)
-        .execute(connection)
-        .await?;
-    Ok(())
+/// Whether there are sessions for [`end_expired`].
+pub async fn has_expired(connection: &mut AnyConnection, now: i64) -> Result<bool, MetadataError> {
+    let found = sqlx::query(
+        "SELECT id FROM uploads WHERE expires_at <= $1 AND lease_until <= $1 LIMIT 1",
+    );
+    Ok(found.bind(now).fetch_optional(connection).await?.is_some())
 }
 
 /// Frees every lease: at the start of the only process on this database nobody holds one. Gives the
 /// sessions that were held, with the bytes that they have received.
 pub async fn free_leases(
     connection: &mut AnyConnection,
-) -> Result<Vec<(Uuid, u64)>, MetadataError> {
+) -> Result<Vec<(EndedUpload, u64)>, MetadataError> {
     let rows = sqlx::query(
         "UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL
-         RETURNING id, received",
+         RETURNING id, received, storage_handle, placed_digest, placed_location",
     )
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| Ok((parsed(row, "id")?, size(row, "received")?))).collect()
+    rows.iter().map(|row| Ok((EndedUpload::from_row(row)?, size(row, "received")?))).collect()
 }
 
 /// Ends a session, whoever holds it.

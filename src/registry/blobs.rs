@@ -57,6 +57,7 @@ impl Registry {
                 return Ok(false);
             }
             metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
+            self.review_link(&mut transaction, key.id, blob.id, now).await?;
             transaction.commit().await?;
             Ok(true)
         })

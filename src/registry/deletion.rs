@@ -13,6 +13,7 @@ use super::{Page, Registry, RegistryError};
 use crate::metadata::deleted::{
     self, DeletedContent, DeletedRepository, DeletedTag, Locked, Remains,
 };
+use crate::metadata::garbage::{self, Kind, NO_REPOSITORY};
 use crate::metadata::manifest_records::ManifestRecord;
 use crate::metadata::manifests::ManifestKey;
 use crate::metadata::{self, Alone, NameRange, Place, now, retry};
@@ -127,6 +128,7 @@ impl Registry {
             if key.is_deleted() {
                 let (id, now) = (held.id(), held.now);
                 deleted::restore_manifest(&mut transaction, id, key.id, now).await?;
+                self.review_unnamed(&mut transaction, key.id, now).await?;
             }
             let new_tags = match tag {
                 None => 0,
@@ -190,10 +192,12 @@ impl Registry {
         Ok(i64::from(is_new))
     }
 
-    /// Removes for good what can be restored no longer. The bytes of blobs stay; those that no
-    /// repository shows any more are garbage.
+    /// Removes for good what can be restored no longer. What becomes garbage by that, such as blobs,
+    /// is left to [`Registry::collect_garbage`].
     pub async fn purge_deleted(&self) -> Result<(), RegistryError> {
         let until = self.restorable_since();
+        while retry(async || self.purge_manifests(until).await).await? {}
+        while retry(async || self.purge_links(until).await).await? {}
         for remains in Remains::ALL {
             let mut has_more = true;
             while has_more {
@@ -209,9 +213,38 @@ impl Registry {
         Ok(())
     }
 
+    /// Whether there may be more.
+    async fn purge_manifests(&self, until: i64) -> Result<bool, RegistryError> {
+        let mut transaction = self.database.begin_alone(Alone::Sweep).await?;
+        let expired = deleted::hold_expired_manifests(&mut transaction, until).await?;
+        if !expired.is_empty() {
+            self.review_around(&mut transaction, &expired, now()).await?;
+            deleted::remove_manifests(&mut transaction, &expired).await?;
+            transaction.commit().await?;
+        }
+        Ok(deleted::is_full(expired.len()))
+    }
+
+    /// Whether there may be more.
+    async fn purge_links(&self, until: i64) -> Result<bool, RegistryError> {
+        let mut transaction = self.database.begin_alone(Alone::Sweep).await?;
+        let blobs = deleted::remove_expired_links(&mut transaction, until).await?;
+        if !blobs.is_empty() {
+            garbage::enqueue_all(&mut transaction, Kind::Blob, NO_REPOSITORY, &blobs, now())
+                .await?;
+            transaction.commit().await?;
+        }
+        Ok(deleted::is_full(blobs.len()))
+    }
+
     /// What was deleted at this time or before is gone for good.
     fn restorable_since(&self) -> i64 {
         now() - i64::from(self.settings.deleted_retention_days) * DAY
+    }
+
+    /// Until when what was deleted at this time can be restored.
+    pub(super) fn restorable_until(&self, deleted_at: i64) -> i64 {
+        deleted_at + i64::from(self.settings.deleted_retention_days) * DAY
     }
 
     /// The place, but none where nothing can be restored any more.

@@ -27,6 +27,9 @@ pub enum RegistryError {
     BlobTooLarge { limit: u64 },
     #[error("the content has digest {actual}, not {expected}")]
     DigestMismatch { expected: Digest, actual: Digest },
+    /// It was garbage when it came again, and its push took longer than `gc.delay_seconds` allows.
+    #[error("blob {0} was removed while it was pushed again: push it once more")]
+    BlobCollected(Digest),
     #[error(transparent)]
     ManifestInvalid(#[from] ManifestError),
     #[error("the manifest says that {digest} has {stated} bytes, but it has {actual}")]

@@ -91,6 +91,9 @@ impl Registry {
         if moves {
             let (to, actor) = (Some(digest), held.actor);
             metadata::tag_history::record(connection, held.id(), tag, to, actor, held.now).await?;
+            if let Some(before) = &before {
+                self.review_unnamed(connection, before.manifest_id, held.now).await?;
+            }
         }
         Ok(before.is_none())
     }
@@ -100,7 +103,7 @@ impl Registry {
         &self,
         connection: &mut AnyConnection,
         held: &Held<'_>,
-        TagKey { name, digest, attributes, .. }: &TagKey,
+        TagKey { name, manifest_id, digest, attributes }: &TagKey,
     ) -> Result<(), RegistryError> {
         locks::check_delete(attributes, || held.tag(name))?;
         if self.is_immutable(held.name, name) {
@@ -110,6 +113,7 @@ impl Registry {
         metadata::deleted::record_tag(connection, held.id(), name, digest, held.now).await?;
         let (to, actor) = (None, held.actor);
         metadata::tag_history::record(connection, held.id(), name, to, actor, held.now).await?;
+        self.review_unnamed(connection, *manifest_id, held.now).await?;
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use sqlx::AnyConnection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::RegistryError;
-use crate::metadata::uploads::Upload;
+use crate::metadata::uploads::{Placed, Upload};
 use crate::metadata::{self, Database, now};
 
 /// The right to write to a session, until it is given back or runs out.
@@ -52,6 +53,25 @@ impl Lease {
         )
         .await?;
         transaction.commit().await?;
+        if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
+    }
+
+    /// As [`Lease::renew`], and notes where the bytes are about to be put.
+    pub async fn place(
+        &self,
+        connection: &mut AnyConnection,
+        placed: &Placed,
+    ) -> Result<(), RegistryError> {
+        let now = now();
+        let held = metadata::uploads::place(
+            connection,
+            self.id,
+            self.token,
+            after(now, self.life),
+            after(now, self.session_life),
+            placed,
+        )
+        .await?;
         if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
     }
 

@@ -90,6 +90,9 @@ impl Registry {
                     self.set_tag(&mut transaction, &held, tag, manifest_id, &digest).await?;
                 new_tags += i64::from(is_new);
             }
+            if manifest.subject.is_some() || named.is_none() {
+                self.review_unnamed(&mut transaction, manifest_id, held.now).await?;
+            }
             held.touch(&mut transaction, i64::from(is_new), new_tags).await?;
             transaction.commit().await?;
             Ok::<_, RegistryError>(())

@@ -13,6 +13,8 @@ mod blobs;
 mod catalog;
 mod deletion;
 mod error;
+mod forecast;
+mod garbage;
 mod held;
 mod history;
 mod ingest;
@@ -24,6 +26,7 @@ mod manifests;
 mod paging;
 mod platform;
 mod promotion;
+mod publishing;
 mod tags;
 mod uploads;
 
@@ -31,6 +34,8 @@ use std::sync::Arc;
 
 pub use deletion::RestoreManifest;
 pub use error::RegistryError;
+pub use forecast::{Finding, Forecast};
+pub use garbage::Collected;
 pub use ingest::{Incoming, IncomingError};
 pub use inspection::Inspection;
 pub use listing::{ManifestDetails, Paging, TaggedManifest};
@@ -41,7 +46,7 @@ pub use promotion::Promotion;
 pub use uploads::ChunkRange;
 
 use crate::metadata::Database;
-use crate::settings::{PolicySettings, RegistrySettings, Settings};
+use crate::settings::{GcSettings, PolicySettings, RegistrySettings, Settings};
 use crate::storage::BlobStore;
 
 /// The registry. Cheap to clone.
@@ -50,6 +55,7 @@ pub struct Registry {
     database: Database,
     store: BlobStore,
     settings: Arc<RegistrySettings>,
+    gc: Arc<GcSettings>,
     policies: Arc<[PolicySettings]>,
 }
 
@@ -59,6 +65,7 @@ impl Registry {
             database,
             store,
             settings: Arc::new(settings.registry.clone()),
+            gc: Arc::new(settings.gc.clone()),
             policies: settings.policy.as_slice().into(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::AnyConnection;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use super::lease::{Lease, after};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
 use crate::metadata::uploads::{EndedUpload, HeldUpload, Upload};
-use crate::metadata::{self, now, retry};
+use crate::metadata::{self, now};
 use crate::oci::{Algorithm, Digest, Hasher, RepositoryName};
 use crate::storage::{Session, StorageError, UploadWriter};
 
@@ -169,7 +170,6 @@ impl Registry {
             hasher: Hasher::new(digest.algorithm()),
             received: 0,
             handle: None,
-            expected: Some(digest.clone()),
         };
         let writer = self.store.open_upload(session).await?;
         let Ingested { mut writer, interrupted } =
@@ -178,9 +178,7 @@ impl Registry {
             return Err(error);
         }
         self.verify(&mut writer, digest).await?;
-        let size = writer.written();
-        let location = self.store.finish_upload(writer, digest).await?;
-        self.show(repository, digest, size, location, None).await
+        self.publish_without_session(repository, writer, digest).await
     }
 
     /// A session that only this request knows of.
@@ -204,7 +202,7 @@ impl Registry {
                     if let Some(mut writer) = failed.arrived {
                         lease.during(async { Ok(writer.settle().await?) }).await?;
                     }
-                    registry.discard(lease).await?;
+                    registry.discard(&lease).await?;
                     Err(failed.error)
                 }
             }
@@ -219,17 +217,18 @@ impl Registry {
         id: Uuid,
     ) -> Result<(), RegistryError> {
         let (lease, _) = self.lease(repository, id).await?;
-        self.discard(lease).await
+        self.discard(&lease).await?;
+        Ok(())
     }
 
     /// Frees the sessions that requests of a process held which is no more. Only for the one process
     /// of a database, before its first request.
     pub async fn free_uploads(&self) -> Result<(), RegistryError> {
         let mut transaction = self.database.begin().await?;
-        for (id, received) in metadata::uploads::free_leases(&mut transaction).await? {
+        for (upload, received) in metadata::uploads::free_leases(&mut transaction).await? {
             // The process ended when the bytes had become a blob and the rows did not say so yet.
-            if !self.store.has_upload(id, received).await? {
-                metadata::uploads::delete(&mut transaction, id).await?;
+            if !self.store.has_upload(upload.id, received).await? {
+                self.forget_ended(&mut transaction, &upload).await?;
             }
         }
         transaction.commit().await?;
@@ -238,17 +237,7 @@ impl Registry {
 
     /// Removes sessions that ended or expired, and bytes of sessions that are no more.
     pub async fn expire_uploads(&self) -> Result<(), RegistryError> {
-        loop {
-            let mut connection = self.database.read().await?;
-            let ended = metadata::uploads::ended(&mut connection, now(), EXPIRY_BATCH).await?;
-            drop(connection);
-            if ended.is_empty() {
-                break;
-            }
-            for upload in ended {
-                self.remove_ended(upload).await?;
-            }
-        }
+        while self.remove_expired().await? {}
         for id in self.store.idle_uploads(self.upload_expiry()).await? {
             let mut connection = self.database.read().await?;
             if !metadata::uploads::exists(&mut connection, id).await? {
@@ -258,13 +247,61 @@ impl Registry {
         Ok(())
     }
 
+    /// Removes a batch of sessions that are over: their bytes, then their rows. Whether there were any.
+    async fn remove_expired(&self) -> Result<bool, RegistryError> {
+        let now = now();
+        let mut connection = self.database.read().await?;
+        if !metadata::uploads::has_expired(&mut connection, now).await? {
+            return Ok(false);
+        }
+        drop(connection);
+        let mut transaction = self.database.begin().await?;
+        let ended = metadata::uploads::end_expired(&mut transaction, now, EXPIRY_BATCH).await?;
+        transaction.commit().await?;
+        for upload in &ended {
+            self.store.remove_upload(upload.id, upload.storage_handle.as_deref()).await?;
+        }
+        let mut transaction = self.database.begin().await?;
+        for upload in &ended {
+            self.forget_ended(&mut transaction, upload).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     /// Removes the bytes of a session that is over, then its row.
-    async fn remove_ended(&self, upload: EndedUpload) -> Result<(), RegistryError> {
+    async fn remove_ended(&self, upload: &EndedUpload) -> Result<(), RegistryError> {
         self.store.remove_upload(upload.id, upload.storage_handle.as_deref()).await?;
         let mut transaction = self.database.begin().await?;
-        metadata::uploads::delete_ended(&mut transaction, upload.id, now()).await?;
+        self.forget_ended(&mut transaction, upload).await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    async fn forget_ended(
+        &self,
+        connection: &mut AnyConnection,
+        upload: &EndedUpload,
+    ) -> Result<(), RegistryError> {
+        if let Some(placed) = &upload.placed {
+            self.abandon(connection, placed).await?;
+        }
+        metadata::uploads::delete(connection, upload.id).await?;
+        Ok(())
+    }
+
+    /// Ends a session without a blob; whether it was still held. Bytes that cannot be removed now are
+    /// removed later.
+    pub(super) async fn discard(&self, lease: &Lease) -> Result<bool, RegistryError> {
+        let mut transaction = self.database.begin().await?;
+        let ended = metadata::uploads::end_leased(&mut transaction, lease.id, lease.token).await?;
+        transaction.commit().await?;
+        let Some(upload) = ended else { return Ok(false) };
+        if let Err(error) = self.remove_ended(&upload).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "the bytes of an ended upload are left for later");
+        }
+        Ok(true)
     }
 
     /// Takes the right to write to a session. If another request has it, waits until that lets go
@@ -286,13 +323,16 @@ impl Registry {
         loop {
             let now = now();
             let mut transaction = self.database.begin().await?;
-            let HeldUpload { upload, leased_until } =
+            let HeldUpload { upload, leased_until, placed } =
                 metadata::uploads::hold(&mut transaction, repository, id, now)
                     .await?
                     .ok_or(RegistryError::UploadUnknown)?;
             let Some(until) = leased_until.filter(|until| *until > now) else {
                 let until = after(now, lease.life);
                 metadata::uploads::take_lease(&mut transaction, id, lease.token, until).await?;
+                if let Some(placed) = placed {
+                    self.abandon(&mut transaction, &placed).await?;
+                }
                 transaction.commit().await?;
                 if leased_until.is_some()
                     && let Err(error) = self.store.detach_upload(id, upload.received).await
@@ -373,122 +413,18 @@ impl Registry {
     ) -> Result<RegistryError, RegistryError> {
         match failed.arrived {
             Some(writer) => drop(self.keep(lease, upload, writer).await?),
-            None if is_lost(&failed.error) => self.discard(lease).await?,
+            None if is_lost(&failed.error) => drop(self.discard(&lease).await?),
             None => lease.give_back().await?,
         }
         Ok(failed.error)
     }
 
     /// What cannot be removed now goes with the session, or when it would have expired.
-    async fn remove_superseded(&self, before: Option<&str>, after: Option<&str>) {
+    pub(super) async fn remove_superseded(&self, before: Option<&str>, after: Option<&str>) {
         if let Err(error) = self.store.remove_superseded(before, after).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "bytes of an upload are left until it would have expired");
         }
-    }
-
-    async fn verify(
-        &self,
-        writer: &mut UploadWriter,
-        expected: &Digest,
-    ) -> Result<(), RegistryError> {
-        let hasher = if writer.hasher().algorithm() == expected.algorithm() {
-            writer.hasher().clone()
-        } else {
-            self.store.rehash_upload(writer, expected.algorithm()).await?
-        };
-        let actual = hasher.finish();
-        if actual == *expected {
-            Ok(())
-        } else {
-            Err(RegistryError::DigestMismatch { expected: expected.clone(), actual })
-        }
-    }
-
-    /// Makes a session a blob that the repository shows. It goes on only where the bucket is away.
-    async fn publish(
-        &self,
-        repository: &RepositoryName,
-        mut writer: UploadWriter,
-        digest: &Digest,
-        lease: Lease,
-    ) -> Result<(), RegistryError> {
-        let size = writer.written();
-        let finish = async {
-            writer.settle().await?;
-            self.verify(&mut writer, digest).await?;
-            // What lies under the session's name is another's if the lease was lost meanwhile.
-            lease.renew().await?;
-            Ok(self.store.finish_upload(writer, digest).await?)
-        };
-        let published = match lease.during(finish).await {
-            Ok(location) => self.show(repository, digest, size, location, Some(&lease)).await,
-            Err(error @ RegistryError::Storage(StorageError::Bucket(_))) => {
-                lease.give_back().await?;
-                return Err(error);
-            }
-            Err(error) => Err(error),
-        };
-        if published.is_err() {
-            // Its bytes are of no use, or are in the blob's place already.
-            self.discard(lease).await?;
-        }
-        published
-    }
-
-    /// Shows a blob in the repository whose bytes are in the store, and ends the session.
-    async fn show(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        size: u64,
-        location: Option<String>,
-        lease: Option<&Lease>,
-    ) -> Result<(), RegistryError> {
-        let place = location.as_deref();
-        let (blob, ended) = retry(async || {
-            let now = now();
-            let mut transaction = self.database.begin().await?;
-            let key =
-                metadata::repositories::share_or_create(&mut transaction, repository, now).await?;
-            check_write(&key.attributes, || Item::Repository(repository.clone()))?;
-            let blob = metadata::blobs::insert(&mut transaction, digest, size, place, now).await?;
-            metadata::blobs::link(&mut transaction, key.id, blob.id, now).await?;
-            let ended = match lease {
-                Some(lease) => Some(
-                    metadata::uploads::delete_leased(&mut transaction, lease.id, lease.token)
-                        .await?
-                        .ok_or(RegistryError::UploadBusy)?,
-                ),
-                None => None,
-            };
-            transaction.commit().await?;
-            Ok::<_, RegistryError>((blob, ended))
-        })
-        .await?;
-        if blob.location != location
-            && let Err(error) = self.store.remove_duplicate(digest, place).await
-        {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, %digest, location, "a second copy of a blob is left");
-        }
-        let handle = ended.and_then(|upload| upload.storage_handle);
-        self.remove_superseded(handle.as_deref(), None).await;
-        Ok(())
-    }
-
-    /// Ends a session without a blob. Bytes that cannot be removed now are removed later.
-    async fn discard(&self, lease: Lease) -> Result<(), RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let ended = metadata::uploads::end_leased(&mut transaction, lease.id, lease.token).await?;
-        transaction.commit().await?;
-        if let Some(upload) = ended
-            && let Err(error) = self.remove_ended(upload).await
-        {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the bytes of an ended upload are left for later");
-        }
-        Ok(())
     }
 
     fn upload_expiry(&self) -> Duration {
@@ -513,7 +449,6 @@ fn session(upload: &Upload, expected: Option<&Digest>) -> Session {
         hasher,
         received: upload.received,
         handle: upload.storage_handle.clone(),
-        expected: expected.cloned(),
     }
 }
 

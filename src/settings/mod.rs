@@ -8,6 +8,7 @@
 mod auth;
 mod error;
 mod fields;
+mod gc;
 mod known;
 mod log;
 mod metadata;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::AuthSettings;
 pub use error::SettingsError;
+pub use gc::GcSettings;
 pub use log::{LogFormat, LogSettings};
 pub use metadata::{DatabaseUrl, MetadataSettings};
 pub use policy::PolicySettings;
@@ -39,6 +41,7 @@ pub struct Settings {
     pub metadata: MetadataSettings,
     pub storage: StorageSettings,
     pub registry: RegistrySettings,
+    pub gc: GcSettings,
     pub auth: AuthSettings,
 }
 

@@ -13,7 +13,9 @@ mod store;
 use bytes::Bytes;
 use uuid::Uuid;
 
-pub use store::{BlobReader, BlobStore, UploadWriter};
+pub use bucket::BucketStore;
+pub use disk::DiskStore;
+pub use store::{BlobReader, BlobStore, Removal, UploadWriter};
 
 use crate::oci::{Digest, Hasher};
 
@@ -26,8 +28,6 @@ pub struct Session {
     pub received: u64,
     /// What the store itself noted, see [`UploadWriter::keep`].
     pub handle: Option<String>,
-    /// The digest that the content is to have, if it is known already.
-    pub expected: Option<Digest>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -86,7 +86,7 @@ impl BlobStore {
                 store.finish_upload(writer.id(), digest).await?;
                 Ok(None)
             }
-            (_, UploadWriter::Object(writer)) => writer.finish(digest).await,
+            (_, UploadWriter::Object(writer)) => writer.finish().await.map(Some),
             (Self::Bucket(_), UploadWriter::File(_)) => Err(StorageError::UploadLost),
         }
     }
@@ -161,16 +161,11 @@ impl BlobStore {
         })
     }
 
-    /// Removes the bytes that a second upload of a blob left at `location`, while its row names
-    /// another place.
-    pub async fn remove_duplicate(
-        &self,
-        digest: &Digest,
-        location: Option<&str>,
-    ) -> Result<(), StorageError> {
+    /// How the bytes of blobs are removed.
+    pub fn removal(&self) -> Removal<'_> {
         match self {
-            Self::Disk(_) => Ok(()),
-            Self::Bucket(store) => store.remove_blob(digest, location).await,
+            Self::Disk(store) => Removal::InPlace(store),
+            Self::Bucket(store) => Removal::ByKey(store),
         }
     }
 
@@ -195,6 +190,15 @@ impl BlobStore {
             Self::Bucket(store) => store.ping().await,
         }
     }
+}
+
+/// How a store lets the bytes of blobs be removed.
+pub enum Removal<'a> {
+    /// A blob that comes again comes to the same place, so that it must be sure that nobody brings it
+    /// while it is removed.
+    InPlace(&'a DiskStore),
+    /// No place is used twice, so that what no row names can be removed at any time.
+    ByKey(&'a BucketStore),
 }
 
 /// Writes and hashes the bytes of an upload session, in order.
@@ -259,6 +263,15 @@ impl UploadWriter {
         match self {
             Self::File(_) => None,
             Self::Object(writer) => writer.news(),
+        }
+    }
+
+    /// Where the bytes are going to be when they become a blob, if neither the digest nor what the
+    /// session's row says of the session tells it.
+    pub fn destination(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Object(writer) => writer.destination(),
         }
     }
 

@@ -134,6 +134,66 @@ impl Orlop {
         names.map(|name| name.to_string_lossy().into_owned()).collect()
     }
 
+    /// The blobs in the store: files, or keys of objects.
+    pub async fn stored_blobs(&self) -> Vec<String> {
+        if let Some(s3) = &self.s3 {
+            let mut keys = s3.keys().await;
+            keys.retain(|key| key.starts_with("blobs/"));
+            return keys;
+        }
+        let mut found = Vec::new();
+        let mut folders = vec![self.data_dir().join("blobs")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("it is there") {
+                let path = entry.expect("can be read").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push(path.display().to_string());
+                }
+            }
+        }
+        found
+    }
+
+    /// Puts the bytes of a blob into the store behind the server's back. In a bucket they get a key,
+    /// which is given.
+    pub async fn leave_blob_bytes(&self, content: &'static str) -> Option<String> {
+        let digest = super::digest_of(content);
+        let hex = digest.strip_prefix("sha256:").expect("it is one");
+        if let Some(s3) = &self.s3 {
+            let key = format!("blobs/uploaded/{hex}");
+            s3.put(&key, content).await;
+            return Some(key);
+        }
+        let folder = self.data_dir().join("blobs/sha256").join(&hex[..2]);
+        std::fs::create_dir_all(&folder).expect("cannot create a folder");
+        std::fs::write(folder.join(hex), content).expect("cannot write");
+        None
+    }
+
+    /// Runs another command of the program with the settings of the server, and gives what it
+    /// printed.
+    pub async fn run(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
+        command.args(arguments).arg("--data-dir").arg(self.data_dir());
+        if self.options.config.is_some() {
+            command.arg("--config").arg(self.folder.path().join("orlop.toml"));
+        }
+        let output = command
+            .env("ORLOP__METADATA__URL", self.database.url())
+            .envs(self.options.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("cannot run the program");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{errors}", output.status);
+        String::from_utf8(output.stdout).expect("the output is text")
+    }
+
     /// Leaves bytes of a session that no row knows of, as a crash may.
     pub async fn leave_upload_bytes(&self) {
         const ID: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";

@@ -2,11 +2,13 @@
 //!
 //! | key, below the prefix | holds |
 //! |---|---|
-//! | `blobs/sha256/ab/<hex>` | a blob whose digest was known before its first byte was stored |
-//! | `blobs/uploaded/<id>` | a blob whose digest came last: it keeps the key it was uploaded under |
+//! | `blobs/uploaded/<id>` | a blob |
+//! | `blobs/sha256/ab/<hex>` | a blob whose row names no key |
 //! | `uploads/<id>/<n>` | bytes at the end of a session that do not fill a part yet |
 //!
-//! Objects are written once and never changed, so whoever reads one may do it in several requests.
+//! Objects are written once and never changed, so whoever reads one may do it in several requests. No
+//! key is used a second time: a request to remove an object that arrives late, after its answer was
+//! given up, can do no harm.
 
 mod connect;
 mod handle;
@@ -93,8 +95,8 @@ impl BucketStore {
         if bytes.len() as u64 == tail.size { Ok(bytes) } else { Err(StorageError::UploadLost) }
     }
 
-    /// Removes what a session keeps: its parts and the bytes that fill none. What it made a blob of
-    /// goes too, unless that stands under its digest, where others may have it.
+    /// Removes what a session keeps: its parts and the bytes that fill none. The object that was made of
+    /// the parts goes too.
     pub async fn remove_upload(&self, handle: &str) -> Result<(), StorageError> {
         let handle = Handle::parse(handle)?;
         if let Some(multipart) = &handle.multipart {
@@ -102,11 +104,7 @@ impl BucketStore {
             match self.service.abort_multipart(&path, &multipart.id).await {
                 Ok(()) => {}
                 // It was completed, but no row came of it; or it was removed before.
-                Err(error) if is_missing(&error) => {
-                    if multipart.key.starts_with(UPLOADED) {
-                        self.remove(&multipart.key).await?;
-                    }
-                }
+                Err(error) if is_missing(&error) => self.remove(&multipart.key).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -163,16 +161,20 @@ impl BucketStore {
         ObjectReader::new(Arc::clone(&self.service), path, digest.clone(), size)
     }
 
-    /// Removes the object of a blob that no row names.
-    pub async fn remove_blob(
-        &self,
-        digest: &Digest,
-        location: Option<&str>,
-    ) -> Result<(), StorageError> {
-        match location {
-            Some(key) => self.remove(key).await,
-            None => self.remove(&blob_key(digest)).await,
+    /// Removes objects, as far as they are there.
+    pub async fn remove_objects(&self, keys: &[&str]) -> Result<(), StorageError> {
+        let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
+        let mut removed = self.service.delete_stream(stream::iter(paths).boxed());
+        let mut failed = None;
+        while let Some(answer) = removed.next().await {
+            // The others are removed nevertheless.
+            if let Err(error) = answer
+                && !is_missing(&error)
+            {
+                failed = Some(error);
+            }
         }
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// A link from which a client can get a blob by itself, if clients are sent there.
@@ -202,18 +204,16 @@ impl BucketStore {
 
     /// Removes an object, if it is there.
     async fn remove(&self, key: &str) -> Result<(), StorageError> {
-        let paths = stream::iter([Ok(self.path(key))]).boxed();
-        match self.service.delete_stream(paths).try_collect::<Vec<_>>().await {
-            Err(error) if !is_missing(&error) => Err(error.into()),
-            _ => Ok(()),
-        }
+        self.remove_objects(&[key]).await
     }
 
     fn blob_path(&self, digest: &Digest, location: Option<&str>) -> Path {
-        match location {
-            Some(key) => self.path(key),
-            None => self.path(&blob_key(digest)),
-        }
+        self.path(&Self::key(digest, location))
+    }
+
+    /// The key of a blob's object.
+    pub fn key(digest: &Digest, location: Option<&str>) -> String {
+        location.map_or_else(|| blob_key(digest), str::to_owned)
     }
 
     /// Our keys need no escaping.
@@ -222,7 +222,7 @@ impl BucketStore {
     }
 }
 
-/// Where objects stand whose digest came last.
+/// Where objects of blobs are made.
 const UPLOADED: &str = "blobs/uploaded/";
 
 fn blob_key(digest: &Digest) -> String {

@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::handle::{Handle, Multipart, Part, Tail};
-use super::{BucketStore, UPLOADED, blob_key, is_missing};
-use crate::oci::{Algorithm, Digest, Hasher};
+use super::{BucketStore, UPLOADED, is_missing};
+use crate::oci::{Algorithm, Hasher};
 use crate::storage::{SPLIT, Session, StorageError, blocking, hash};
 
 /// Bytes that an upload holds without having room for a part: most blobs are not larger.
@@ -21,7 +21,8 @@ const WITHOUT_ROOM: u64 = 256 << 10;
 pub struct ObjectWriter {
     store: BucketStore,
     id: Uuid,
-    expected: Option<Digest>,
+    /// Where the object will be if it is sent in one go. Nobody else ever writes there.
+    key: String,
     hasher: Hasher,
     written: u64,
     /// What the row says: where the session stood when this request took it up.
@@ -48,7 +49,7 @@ impl ObjectWriter {
         Self {
             store,
             id: session.id,
-            expected: session.expected,
+            key: format!("{UPLOADED}{}", Uuid::new_v4()),
             hasher: session.hasher,
             written: session.received,
             parked: kept.tail.clone(),
@@ -132,23 +133,22 @@ impl ObjectWriter {
         Ok(self.handle.to_text())
     }
 
-    /// Makes the bytes the object of the blob `digest`, and gives its key if that does not follow
-    /// from the digest.
-    pub async fn finish(mut self, digest: &Digest) -> Result<Option<String>, StorageError> {
-        if self.handle.multipart.is_none() {
+    /// The key of the object that [`ObjectWriter::finish`] is going to make, unless what the session's
+    /// row says of it names that already.
+    pub fn destination(&self) -> Option<&str> {
+        self.handle.multipart.is_none().then_some(&*self.key)
+    }
+
+    /// Makes the bytes an object, and gives its key.
+    pub async fn finish(mut self) -> Result<String, StorageError> {
+        let Some(Multipart { key, .. }) = self.handle.multipart.clone() else {
             self.unpark().await?;
             let bytes = self.waiting.take(self.waiting.size);
-            self.store.put(&blob_key(digest), &bytes).await?;
-            return Ok(None);
-        }
-        let key = self.handle.multipart.as_ref().map(|multipart| multipart.key.clone());
-        let location = key.filter(|key| *key != blob_key(digest));
-        if location.as_ref().is_some_and(|key| !key.starts_with(UPLOADED)) {
-            // The client named another digest first, and its key is not for this content.
-            return Err(StorageError::UploadLost);
-        }
+            self.store.put(&self.key, &bytes).await?;
+            return Ok(self.key);
+        };
         self.complete().await?;
-        Ok(location)
+        Ok(key)
     }
 
     /// The hash by another algorithm, for clients that name theirs after they sent the bytes. Parts
@@ -160,9 +160,6 @@ impl ObjectWriter {
             hash(&mut hasher, self.waiting.bytes.make_contiguous());
             return Ok(hasher);
         };
-        if !key.starts_with(UPLOADED) {
-            return Err(StorageError::UploadLost);
-        }
         self.complete().await?;
         let digest = self.hasher.clone().finish();
         let reader = self.store.read(&digest, self.written, Some(&key));
@@ -271,10 +268,7 @@ impl ObjectWriter {
         if let Some(multipart) = &self.handle.multipart {
             return Ok(multipart.clone());
         }
-        let key = match &self.expected {
-            Some(digest) => blob_key(digest),
-            None => format!("{UPLOADED}{}", self.id),
-        };
+        let key = format!("{UPLOADED}{}", self.id);
         let id = self.store.service.create_multipart(&self.store.path(&key)).await?;
         let multipart = Multipart { key, id };
         self.handle.multipart = Some(multipart.clone());

@@ -211,6 +211,42 @@ impl DiskStore {
         .await
     }
 
+    /// Whether the bytes of a blob are there.
+    pub async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool, StorageError> {
+        let path = self.blob_path(digest);
+        blocking(move || match fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.len() == size),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    /// Takes the bytes of blobs away from their places, as far as they are there, at once however
+    /// large they are; gives under which names [`DiskStore::remove_upload`] removes them. After a
+    /// crash they are found among the uploads.
+    pub async fn set_blobs_aside(&self, digests: &[Digest]) -> Result<Vec<Uuid>, StorageError> {
+        let moves: Vec<_> = digests
+            .iter()
+            .map(|digest| {
+                let id = Uuid::new_v4();
+                (self.blob_path(digest), self.upload_path(id), id)
+            })
+            .collect();
+        blocking(move || {
+            let mut aside = Vec::new();
+            for (from, to, id) in moves {
+                match fs::rename(from, to) {
+                    Ok(()) => aside.push(id),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(aside)
+        })
+        .await
+    }
+
     /// # Errors
     /// [`StorageError`] if the store's folder cannot be written to.
     pub async fn ping(&self) -> Result<(), StorageError> {
