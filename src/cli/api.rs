@@ -50,7 +50,8 @@ pub struct Api {
     client: Client,
     url: String,
     pub username: String,
-    password: String,
+    /// The name and the password to send; the name may only say of what kind the password is.
+    credentials: (String, String),
     pub format: Format,
 }
 
@@ -81,11 +82,18 @@ impl ApiArgs {
             }
             None => None,
         };
-        let (username, password) = match (self.username, password) {
-            (username, Some(password)) => (username.unwrap_or_else(|| "admin".into()), password),
-            (username, None) => docker_credentials::of(&self.url)?
-                .filter(|(kept, _)| username.as_ref().is_none_or(|username| username == kept))
-                .ok_or(ApiError::NoPassword)?,
+        let (username, credentials) = match (self.username, password) {
+            (username, Some(password)) => {
+                let username = username.unwrap_or_else(|| "admin".into());
+                (username.clone(), (username, password))
+            }
+            (username, None) => {
+                let kept = docker_credentials::of(&self.url)?.ok_or(ApiError::NoPassword)?;
+                if username.is_some() && username != kept.username {
+                    return Err(ApiError::NoPassword.into());
+                }
+                (kept.username.unwrap_or_default(), kept.credentials)
+            }
         };
         let mut client = Client::builder();
         if let Some(file) = &self.ca_file {
@@ -95,7 +103,7 @@ impl ApiArgs {
             client: client.build()?,
             url: self.url.trim_end_matches('/').to_owned(),
             username,
-            password,
+            credentials,
             format: self.output.unwrap_or(format),
         })
     }
@@ -134,7 +142,8 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<(Value, Option<String>), Error> {
         let request = self.client.request(method, format!("{}{path}", self.url));
-        let mut request = request.basic_auth(&self.username, Some(&self.password));
+        let (name, password) = &self.credentials;
+        let mut request = request.basic_auth(name, Some(password));
         if let Some(body) = body {
             request = request.json(body);
         }

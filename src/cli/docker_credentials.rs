@@ -11,8 +11,31 @@ use serde_json::Value;
 
 use super::Error;
 
-/// Name and password for the registry at `url`, if they are kept.
-pub fn of(url: &str) -> Result<Option<(String, String)>, Error> {
+/// The name that says that the password is a refresh token.
+const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+
+/// What is kept of somebody who signed in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Who they are; programs that keep a refresh token do not tell.
+    pub username: Option<String>,
+    /// The name and the password to send.
+    pub credentials: (String, String),
+}
+
+impl Kept {
+    fn password(name: String, password: String) -> Self {
+        Self { username: Some(name.clone()), credentials: (name, password) }
+    }
+
+    /// `docker login` keeps the refresh token that it got for the password.
+    fn refresh_token(username: Option<String>, token: String) -> Self {
+        Self { username, credentials: (TOKEN_USER.into(), token) }
+    }
+}
+
+/// What is kept for the registry at `url`.
+pub fn of(url: &str) -> Result<Option<Kept>, Error> {
     let host = url.split_once("://").map_or(url, |(_, host)| host);
     let host = host.split('/').next().unwrap_or_default();
     let Some(file) = file() else { return Ok(None) };
@@ -38,15 +61,19 @@ fn file() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-fn from_auth(entry: &Value) -> Option<(String, String)> {
+fn from_auth(entry: &Value) -> Option<Kept> {
     let decoded = STANDARD.decode(entry["auth"].as_str()?).ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (name, password) = text.split_once(':')?;
-    Some((name.to_owned(), password.trim_end_matches('\0').to_owned()))
+    let name = name.to_owned();
+    Some(match entry["identitytoken"].as_str() {
+        Some(token) if !token.is_empty() => Kept::refresh_token(Some(name), token.to_owned()),
+        _ => Kept::password(name, password.trim_end_matches('\0').to_owned()),
+    })
 }
 
 /// Asks a credential helper (docker/docker-credential-helpers): the host goes in, JSON comes out.
-fn from_helper(helper: &str, host: &str) -> Result<Option<(String, String)>, Error> {
+fn from_helper(helper: &str, host: &str) -> Result<Option<Kept>, Error> {
     let program = format!("docker-credential-{helper}");
     let mut child = Command::new(&program)
         .arg("get")
@@ -65,7 +92,10 @@ fn from_helper(helper: &str, host: &str) -> Result<Option<(String, String)>, Err
     let kept: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("{program} answered no JSON: {error}"))?;
     let text = |field: &str| kept[field].as_str().map(str::to_owned);
-    Ok(text("Username").zip(text("Secret")))
+    Ok(text("Username").zip(text("Secret")).map(|(name, secret)| match &*name {
+        "<token>" => Kept::refresh_token(None, secret),
+        _ => Kept::password(name, secret),
+    }))
 }
 
 #[cfg(test)]
@@ -78,9 +108,17 @@ mod tests {
     fn a_kept_password_may_hold_colons() {
         let auth = STANDARD.encode("alice:a:b");
         let found = from_auth(&json!({ "auth": auth }));
-        assert_eq!(found, Some(("alice".into(), "a:b".into())));
+        assert_eq!(found, Some(Kept::password("alice".into(), "a:b".into())));
         for entry in [json!({}), json!({"auth": ""}), json!({"auth": "?"}), Value::Null] {
             assert_eq!(from_auth(&entry), None, "{entry}");
         }
+    }
+
+    #[test]
+    fn a_refresh_token_stands_for_the_password() {
+        let auth = STANDARD.encode("alice:");
+        let found = from_auth(&json!({ "auth": auth, "identitytoken": "secret" })).unwrap();
+        assert_eq!(found.username.as_deref(), Some("alice"));
+        assert_eq!(found.credentials, (TOKEN_USER.into(), "secret".into()));
     }
 }

@@ -68,7 +68,8 @@ pub async fn manifests(
     }
     let visible = visible.join(" OR ");
     let mut wanted = String::new();
-    let mut joined = "";
+    // The same number under two names; a database sorts by the one whose index it reads.
+    let (mut joined, mut id) = ("", "m.id");
     if let Some(digest) = criteria.digest {
         wanted += &format!(" AND m.digest = ${}", bind(digest.as_str()));
     }
@@ -77,6 +78,7 @@ pub async fn manifests(
     }
     if let Some((name, value)) = criteria.annotation {
         joined = "JOIN manifest_annotations a ON a.manifest_id = m.id";
+        id = "a.manifest_id";
         wanted += &format!(" AND a.name = ${} AND a.value = ${}", bind(name), bind(value));
     }
     if let Some(part) = criteria.repository {
@@ -85,9 +87,9 @@ pub async fn manifests(
     let sql = format!(
         "SELECT m.id, r.name AS repository, m.digest, m.media_type, m.artifact_type, m.updated_at
          FROM manifests m JOIN repositories r ON r.id = m.repository_id {joined}
-         WHERE m.id > $1 AND m.deleted_at IS NULL AND m.list_enabled = 1 AND r.list_enabled = 1
+         WHERE {id} > $1 AND m.deleted_at IS NULL AND m.list_enabled = 1 AND r.list_enabled = 1
            AND ({visible}){wanted}
-         ORDER BY m.id LIMIT $2"
+         ORDER BY {id} LIMIT $2"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql)).bind(last).bind(limit);
     for value in values {

@@ -1,9 +1,10 @@
-//! Every route and method × every role × own and foreign repositories × ways to sign in, from the
-//! table that the server itself goes by.
+//! Every route and method of every API × every role × own and foreign repositories × ways to sign
+//! in, from the tables that the server itself goes by.
 
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use orlop::auth::{Action, RegistryAction, Role};
+use orlop::http::management;
 use orlop::http::need::Need;
 use orlop::http::route::{NEEDS, RouteKind};
 use orlop::settings::AuthSettings;
@@ -20,30 +21,51 @@ const BLOB: &[u8] = b"{}";
 
 /// Somebody who asks, and the role they have in `own/*`.
 struct Who {
+    name: &'static str,
     authorization: Option<String>,
     role: Option<Role>,
     is_signed_in: bool,
+    /// By password rather than by a token.
+    in_person: bool,
+}
+
+/// Somebody who never asks, and a name that nobody has.
+const OTHER: &str = "somebody-else";
+const ABSENT: &str = "nobody-at-all";
+
+/// One request, and what it needs.
+struct Case {
+    method: Method,
+    path: String,
+    need: Need,
+    /// The repository or user that the path is about, if it is about one.
+    about: String,
+    is_acr: bool,
 }
 
 impl Who {
-    fn may(&self, need: Need, repository: &str) -> bool {
+    fn may(&self, need: Need, about: &str, path: &str) -> bool {
         let actions = self.role.map(Role::actions);
         match need {
             Need::SignedIn => self.is_signed_in,
-            Need::InRegistry(RegistryAction::Admin) | Need::UserOrAdmin => false,
-            // Something is public, so everybody may ask what there is, if only with a token.
-            Need::InRegistry(RegistryAction::CatalogRead) if self.authorization.is_none() => false,
+            Need::UserOrAdmin => self.in_person && about == self.name,
+            Need::InRegistry(RegistryAction::Admin) => false,
+            // Something is public, so everybody may ask what there is. Clients that would sign in
+            // if they were told to get there with a token only.
+            Need::InRegistry(RegistryAction::CatalogRead) if self.authorization.is_none() => {
+                path.starts_with("/api/")
+            }
             Need::InRegistry(RegistryAction::CatalogRead) => {
                 !self.is_signed_in || actions.is_some_and(|a| a.contains(Action::MetadataRead))
             }
             Need::EitherInRepository(one, other) => [one, other]
                 .into_iter()
-                .any(|action| self.may(Need::InRepository(action), repository)),
-            Need::InRepository(action) if repository == PUBLIC => {
+                .any(|action| self.may(Need::InRepository(action), about, path)),
+            Need::InRepository(action) if about == PUBLIC => {
                 !self.is_signed_in && Role::AcrPull.actions().contains(action)
             }
             Need::InRepository(action) => {
-                repository == OWN && actions.is_some_and(|actions| actions.contains(action))
+                about == OWN && actions.is_some_and(|actions| actions.contains(action))
             }
         }
     }
@@ -103,6 +125,56 @@ fn paths(kind: RouteKind, repository: &str) -> Vec<String> {
     }
 }
 
+/// Paths of a route of the management API, each with what it is about.
+fn management_paths(route: &str, who: &Who) -> Vec<(String, String)> {
+    let image = digest(&manifest());
+    let absent = digest(b"absent");
+    let filled = |name: &str, values: &[&str], paths: Vec<(String, String)>| {
+        let place = format!("{{{name}}}");
+        if !route.contains(&place) {
+            return paths;
+        }
+        let with = |(path, about): &(String, String), value: &str| {
+            let is_subject = matches!(name, "repository" | "name");
+            let about = if is_subject { value.to_owned() } else { about.clone() };
+            (path.replace(&place, &value.replace('/', "%2F")), about)
+        };
+        paths.iter().flat_map(|path| values.iter().map(|value| with(path, value))).collect()
+    };
+    let mut paths = vec![(route.to_owned(), String::new())];
+    paths = filled("repository", &REPOSITORIES, paths);
+    paths = filled("tag", &["1.0", "absent"], paths);
+    paths = filled("reference", &["1.0", "absent", &image, &absent], paths);
+    paths = filled("name", &[who.name, OTHER, ABSENT], paths);
+    paths = filled("id", &["x"], paths);
+    filled("secret", &["x"], paths)
+}
+
+fn cases(who: &Who) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (method, kind, need) in NEEDS {
+        for repository in REPOSITORIES {
+            cases.extend(paths(*kind, repository).into_iter().map(|path| Case {
+                method: method.clone(),
+                path,
+                need: *need,
+                about: repository.to_owned(),
+                is_acr: kind.is_acr(),
+            }));
+        }
+    }
+    for (method, route, need) in management::TABLES.into_iter().flatten() {
+        cases.extend(management_paths(route, who).into_iter().map(|(path, about)| Case {
+            method: method.clone(),
+            path,
+            need: *need,
+            about,
+            is_acr: false,
+        }));
+    }
+    cases
+}
+
 async fn push(registry: &Registry, repository: &str) {
     let admin = basic("admin", PASSWORD);
     let send = async |method: Method, path: String, kind: &str, body: Vec<u8>| {
@@ -145,13 +217,17 @@ async fn everybody(registry: &Registry) -> Vec<Who> {
         if let Some(role) = role {
             registry.assign(user, role.as_str(), "own/*").await;
         }
-        found.push(Who { authorization: Some(basic(user, PASSWORD)), role, is_signed_in: true });
-        let token = token(registry, Some(&basic(user, PASSWORD))).await;
-        found.push(Who { authorization: Some(token), role, is_signed_in: true });
+        let password = basic(user, PASSWORD);
+        let token = token(registry, Some(&password)).await;
+        for (authorization, in_person) in [(password, true), (token, false)] {
+            let authorization = Some(authorization);
+            found.push(Who { name: user, authorization, role, is_signed_in: true, in_person });
+        }
     }
     let token = token(registry, None).await;
     for authorization in [None, Some(token)] {
-        found.push(Who { authorization, role: None, is_signed_in: false });
+        let (name, in_person) = ("anonymous", false);
+        found.push(Who { name, authorization, role: None, is_signed_in: false, in_person });
     }
     found
 }
@@ -172,6 +248,9 @@ async fn each_route_serves_whom_the_table_says_and_tells_others_nothing() {
     for who in &everybody {
         refused_of_nothing.push(walk(&registry, who).await);
     }
+    // What is refused may not tell that it is there now.
+    let body = json!({"name": OTHER, "password": PASSWORD});
+    registry.admin(Method::POST, "users", body).await;
     for (who, refused_of_nothing) in everybody.iter().zip(refused_of_nothing) {
         for repository in REPOSITORIES {
             push(&registry, repository).await;
@@ -181,27 +260,23 @@ async fn each_route_serves_whom_the_table_says_and_tells_others_nothing() {
     }
 }
 
-/// Asks everything, and answers the refusals.
+/// Asks everything, and answers the refusals. Nothing has a body, so users stay as they are.
 async fn walk(registry: &Registry, who: &Who) -> Vec<(String, StatusCode, HeaderMap, Value)> {
     let mut refused = Vec::new();
-    for (method, kind, need) in NEEDS {
+    for Case { method, path, need, about, is_acr } in cases(who) {
         // Azure's clients take 401 for every missing right.
-        let refusal = if who.is_signed_in && !kind.is_acr() {
+        let refusal = if who.is_signed_in && !is_acr {
             StatusCode::FORBIDDEN
         } else {
             StatusCode::UNAUTHORIZED
         };
-        for repository in REPOSITORIES {
-            for path in paths(*kind, repository) {
-                let case = format!("{method} {path} as {:?}", who.role);
-                let answer = ask(registry, who, method, &path).await;
-                let is_refused = answer.status == refusal;
-                let may = who.may(*need, repository);
-                assert_eq!(is_refused, !may, "{case}: {} {}", answer.status, answer.body);
-                if is_refused {
-                    refused.push((case, answer.status, answer.headers, answer.body));
-                }
-            }
+        let case = format!("{method} {path} as {:?}", who.role);
+        let answer = ask(registry, who, &method, &path).await;
+        let is_refused = answer.status == refusal;
+        let may = who.may(need, &about, &path);
+        assert_eq!(is_refused, !may, "{case}: {} {}", answer.status, answer.body);
+        if is_refused {
+            refused.push((case, answer.status, answer.headers, answer.body));
         }
     }
     refused

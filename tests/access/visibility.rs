@@ -115,3 +115,52 @@ async fn nobody_mounts_what_they_may_not_read() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
 }
+
+#[tokio::test]
+async fn lists_and_searches_of_every_api_show_what_the_caller_may_read() {
+    let settings =
+        AuthSettings { anonymous_pull: vec!["public/*".into()], ..AuthSettings::default() };
+    let registry = Registry::start_with(settings).await;
+    for repository in ["other", "public/a", "team", "team/a", "team/gone", "teams/a"] {
+        push(&registry, repository).await;
+    }
+    let owner = basic("admin", PASSWORD);
+    for gone in ["team/gone", "teams/a"] {
+        let path = format!("/acr/v1/{gone}");
+        let answer = ask(&registry, Method::DELETE, &path, &owner).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+    }
+    registry.add_user("alice", "AcrPull", "team/*").await;
+    registry.assign("alice", "Reader", "other").await;
+    let alice = basic("alice", PASSWORD);
+    let manifest = ask(&registry, Method::GET, "/v2/team/a/manifests/1.0", &alice).await;
+    let digest = manifest.headers["docker-content-digest"].to_str().unwrap().to_owned();
+    let everybody = bearer(&registry, None, "registry:catalog:*").await;
+    for (who, living, deleted) in [
+        (&owner, json!(["other", "public/a", "team", "team/a"]), json!(["team/gone", "teams/a"])),
+        (&alice, json!(["other", "team/a"]), json!(["team/gone"])),
+        (&everybody, json!(["public/a"]), json!([])),
+    ] {
+        let names = async |path: &str, list: &str| -> Value {
+            let answer = ask(&registry, Method::GET, path, who).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+            let items = answer.body[list].as_array().unwrap().iter();
+            items.map(|item| item.get("repository").unwrap_or(item).clone()).collect()
+        };
+        for path in ["/v2/_catalog", "/acr/v1/_catalog", "/api/v1/repositories"] {
+            assert_eq!(names(path, "repositories").await, living, "{path}");
+        }
+        assert_eq!(names("/acr/v1/_deleted/_catalog", "repositories").await, deleted);
+        for criteria in ["", &format!("?digest={digest}"), "?repository=a"] {
+            let found = names(&format!("/api/v1/search{criteria}"), "manifests").await;
+            let expected: Value = match criteria {
+                "?repository=a" => {
+                    let all = living.as_array().unwrap().iter();
+                    all.filter(|name| name.as_str().unwrap().contains('a')).cloned().collect()
+                }
+                _ => living.clone(),
+            };
+            assert_eq!(found, expected, "{criteria}");
+        }
+    }
+}

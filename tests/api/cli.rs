@@ -96,6 +96,45 @@ async fn tags_are_rolled_back_and_images_promoted() {
 }
 
 #[tokio::test]
+async fn the_password_comes_from_flags_from_standard_input_or_from_the_environment() {
+    let story = Story::begin().await;
+    story.server.http().push_artifact("a", "1.0", b"text").await;
+    let list = format!("repository list --url {} --output tsv", story.server.url());
+    let orlop = story.orlop.clone().without("ORLOP_PASSWORD");
+    let flags = format!("{list} --username {ADMIN}");
+    assert_eq!(orlop.run(format!("{flags} --password {PASSWORD}")).await.lines(), ["a"]);
+    let piped = orlop.run_with_input(format!("{flags} --password-stdin"), PASSWORD).await;
+    assert_eq!(piped.lines(), ["a"]);
+    let environment = orlop.clone().env("ORLOP_USERNAME", ADMIN).env("ORLOP_PASSWORD", PASSWORD);
+    assert_eq!(environment.run(&list).await.lines(), ["a"]);
+    // A flag counts more than the environment.
+    let refused = environment.refused(format!("{list} --password wrong")).await.stderr;
+    assert!(refused.contains("(status 401)"), "{refused}");
+}
+
+/// Docker keeps a refresh token in place of the password, oras the password.
+#[tokio::test]
+async fn who_signed_in_with_docker_or_oras_is_signed_in() {
+    let story = Story::begin().await;
+    story.server.http().push_artifact("a", "1.0", b"text").await;
+    let host = story.server.host();
+    let orlop = story.orlop.clone().without("ORLOP_PASSWORD").without("ORLOP_USERNAME");
+    let list = format!("repository list --url {} --output tsv", story.server.url());
+    for (tool, login) in
+        [("docker", format!("login {host}")), ("oras", format!("login {host} --plain-http"))]
+    {
+        let Some(client) = story.workspace.tool(tool) else { continue };
+        let client = client.env("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+        let login = format!("{login} --username {ADMIN} --password-stdin");
+        client.run_with_input(login, PASSWORD).await;
+        assert_eq!(orlop.run(&list).await.lines(), ["a"], "{tool}");
+        orlop.refused(format!("{list} --username somebody")).await;
+        client.run(format!("logout {host}")).await;
+        orlop.refused(&list).await;
+    }
+}
+
+#[tokio::test]
 async fn the_password_may_be_the_one_that_docker_keeps() {
     let story = Story::begin().await;
     story.server.http().push_artifact("a", "1.0", b"text").await;

@@ -1,4 +1,4 @@
-//! The management API of content: what it shows and does, whom it lets in, and its description.
+//! The management API of content: what it shows and does, and its description.
 
 #[allow(dead_code, unused_imports, reason = "each test binary uses its own part of the harness")]
 #[path = "../support/mod.rs"]
@@ -8,4 +8,3 @@ mod cli;
 mod content;
 mod description;
 mod promotion;
-mod rights;

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use crate::az::{Az, REPOSITORY, attributes};
+use crate::support::http::{expect, send};
 
 const FLAGS: [(&str, &str); 4] = [
     ("delete", "deleteEnabled"),
@@ -84,4 +85,35 @@ async fn az_leaves_out_of_its_lists_what_is_not_to_be_listed() {
     assert_eq!(az.json("repository list").await, json!([]));
     let tag: Value = az.json(&format!("repository show --image {REPOSITORY}:1.0")).await;
     assert_eq!(tag["digest"], digest);
+}
+
+#[tokio::test]
+async fn az_is_told_what_it_has_no_right_to() {
+    const SECRET: &str = "correct-horse-battery";
+    let Some(az) = Az::begin().await else { return };
+    az.push("1.0").await;
+    for (path, body) in [
+        ("/api/v1/users", json!({"name": "reader", "password": SECRET})),
+        (
+            "/api/v1/assignments",
+            json!({"identity": "reader", "role": "Reader", "repositories": "samples/*"}),
+        ),
+    ] {
+        let request = az.http.request(reqwest::Method::POST, path).json(&body);
+        expect(send(request).await, reqwest::StatusCode::CREATED).await;
+    }
+    let image = format!("--image {REPOSITORY}:1.0");
+    let shown = az.json_as("reader", SECRET, &format!("repository show {image}")).await;
+    assert_eq!(shown["name"], "1.0");
+    for command in [
+        format!("repository update {image} --write-enabled false"),
+        format!("repository untag {image}"),
+        format!("repository delete --repository {REPOSITORY} --yes"),
+        "repository show --repository other".to_owned(),
+    ] {
+        let said = az.refused_as("reader", SECRET, &command).await;
+        assert!(said.contains("authentication required"), "{command}: {said}");
+    }
+    let wrong = az.refused_as("reader", "wrong", &format!("repository show {image}")).await;
+    assert!(wrong.contains("was denied. Response code: 401"), "{wrong}");
 }

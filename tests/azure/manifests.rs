@@ -77,3 +77,26 @@ async fn az_deletes_manifests() {
         assert_eq!(az.http.get(&path).await.status(), 404);
     }
 }
+
+#[tokio::test]
+async fn az_takes_the_host_of_a_registry_in_the_name_of_an_image() {
+    let Some(az) = Az::begin_with_dotted_host().await else { return };
+    let digest = az.push("1.0").await;
+    let port = az.orlop.url().rsplit_once(':').unwrap().1.to_owned();
+    let image = format!("registry.localhost:{port}/{REPOSITORY}");
+    for reference in [":1.0".to_owned(), format!("@{digest}")] {
+        let shown = az.json(&format!("manifest show-metadata {image}{reference}")).await;
+        assert_eq!(shown["digest"], digest);
+        let raw = az.run(&format!("manifest show {image}{reference} --raw")).await;
+        assert_eq!(digest_of(raw.stdout.trim_end_matches('\n')), digest);
+    }
+    let locked = format!("manifest update-metadata {image}:1.0 --write-enabled false");
+    let locked = az.json(&locked).await;
+    assert_eq!(locked["changeableAttributes"], attributes(true, true, true, false));
+    let shown = az.json(&format!("repository show --image {REPOSITORY}:1.0")).await;
+    assert_eq!(shown["changeableAttributes"], locked["changeableAttributes"]);
+    az.json(&format!("manifest update-metadata {image}:1.0 --write-enabled true")).await;
+    az.run(&format!("manifest delete {image}@{digest} --yes")).await;
+    let listed = az.json(&format!("manifest list-metadata {image}")).await;
+    assert_eq!(listed, json!([]));
+}

@@ -1,6 +1,6 @@
 //! Signatures with a key of our own, without any service of Sigstore.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::image::{Image, tar};
 use crate::support::http::json_of;
@@ -44,10 +44,18 @@ impl Story {
         let Self { cosign, image, digest, .. } = self;
         let verify = format!("verify --insecure-ignore-tlog {verify}");
         cosign.refused(format!("{verify} --key cosign.pub {image}")).await;
+        assert_eq!(self.is_signed().await, false);
         cosign.run(format!("sign --yes --key cosign.key {sign} {image}")).await;
         let verified = cosign.run(format!("{verify} --key cosign.pub {image}")).await.json();
         assert_eq!(verified[0]["critical"]["image"]["docker-manifest-digest"], *digest);
         cosign.refused(format!("{verify} --key other.pub {image}")).await;
+        assert_eq!(self.is_signed().await, true);
+    }
+
+    /// What Azure's API says of the image's tag.
+    async fn is_signed(&self) -> Value {
+        let shown = json_of(self.http.get("/acr/v1/samples/image/_tags/1.0").await).await;
+        shown["tag"]["signed"].clone()
     }
 }
 

@@ -47,4 +47,6 @@ async fn notation_signs_verifies_and_lists() {
     assert!(listed.stdout.contains(signature), "{}", listed.stdout);
     let kind = "application/vnd.cncf.notary.signature";
     assert_eq!(referrers["manifests"][0]["artifactType"], kind);
+    let shown = json_of(server.http().get("/acr/v1/samples/image/_tags/1.0").await).await;
+    assert_eq!(shown["tag"]["signed"], true);
 }

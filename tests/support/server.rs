@@ -362,7 +362,7 @@ async fn collect(
 }
 
 fn write_certificate(folder: &Path) {
-    let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+    let names = ["127.0.0.1", "localhost", "registry.localhost"].map(String::from);
     let made = rcgen::generate_simple_self_signed(names).expect("the names are valid");
     std::fs::write(folder.join("certificate.pem"), made.cert.pem()).expect("cannot write");
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("cannot write");
