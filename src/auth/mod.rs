@@ -47,7 +47,9 @@ pub use role::{Role, RoleError};
 pub use scope::{Access, Scope};
 
 use crate::metadata::{Database, now};
+use crate::oci::RepositoryName;
 use crate::oci::{RepositoryName, RepositoryPattern};
+use crate::outbound::Reach;
 use crate::settings::AuthSettings;
 use attempts::Attempts;
 use federation::Providers;
@@ -105,7 +107,8 @@ impl Auth {
             database,
             passwords: Passwords::new(),
             attempts: Attempts::new(),
-            providers: Providers::new().map_err(AuthError::Client)?,
+            providers: Providers::new(Reach::new(&settings.private_issuers))
+                .map_err(AuthError::Client)?,
             keys: RwLock::new(Arc::new(keys)),
             verified: Recent::new(MAX_VERIFIED / 2),
             anonymous,

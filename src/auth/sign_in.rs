@@ -300,3 +300,31 @@ fn read_actions(text: &str) -> Result<ActionSet, MetadataError> {
     ActionSet::parse(text)
         .map_err(|_| MetadataError::Damaged { column: "actions", value: text.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::metadata::Database;
+    use crate::settings::AuthSettings;
+
+    /// How long a refusal takes must not tell which names there are: each costs one comparison, all
+    /// of the same cost (see the tests of [`super::super::passwords`]).
+    #[tokio::test]
+    async fn a_refused_sign_in_costs_the_same_whether_the_name_is_there_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Database::sqlite_url(&folder.path().join("orlop.db"));
+        let database = Database::open(&url, 2).await.unwrap();
+        let auth = Auth::open(database, &AuthSettings::default()).await.unwrap();
+        auth.bootstrap(Some("correct horse".into())).await.unwrap();
+        let remote = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let long = "x".repeat(10_000);
+        for name in ["admin", "nobody", "", "admin ", "ADMIN", "admin\0", long.as_str()] {
+            let before = auth.0.passwords.checks();
+            let given = Password { name: name.into(), password: "wrong horse".into() };
+            assert!(matches!(auth.sign_in(&given, remote).await, Err(AuthError::WrongCredentials)));
+            assert_eq!(auth.0.passwords.checks() - before, 1, "{name:.20}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ use crate::http::{self, App};
 use crate::metadata::Database;
 use crate::registry::Registry;
 use crate::settings::Settings;
-use crate::storage::BlobStore;
+use crate::storage::{BlobStore, make_folder};
 use crate::telemetry;
 
 /// Seconds between two looks for upload sessions that nobody uses any more; fewer if sessions live
@@ -42,7 +42,7 @@ impl Serve {
         let server = Server::bind(&settings.server, metrics.clone()).await?;
         let url = server.url();
 
-        tokio::fs::create_dir_all(&settings.storage.data_dir).await?;
+        make_folder(&settings.storage.data_dir)?;
         let store = BlobStore::open(&settings.storage).await?;
         let database =
             Database::open(&database_url(&settings), settings.metadata.max_connections).await?;

@@ -1,3 +1,4 @@
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
@@ -21,6 +22,9 @@ pub struct AuthSettings {
     /// Seconds that the session of a browser lives.
     #[serde(deserialize_with = "fields::between::<1, 31_536_000, _, _>")]
     pub session_seconds: u32,
+    /// Networks of private addresses where issuers may be asked for their keys.
+    #[serde(deserialize_with = "fields::networks")]
+    pub private_issuers: Vec<IpNet>,
     /// Whether each use of an access token looks the rights up again.
     pub strict_revocation: bool,
 }
@@ -33,6 +37,7 @@ impl Default for AuthSettings {
             refresh_token_seconds: 30 * 24 * 3600,
             federated_sign_in_seconds: 3600,
             session_seconds: 8 * 3600,
+            private_issuers: Vec::new(),
             strict_revocation: false,
         }
     }

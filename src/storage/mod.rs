@@ -14,7 +14,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 pub use bucket::BucketStore;
-pub use disk::DiskStore;
+pub use disk::{DiskStore, make_folder};
 pub use store::{BlobReader, BlobStore, Removal, UploadWriter};
 
 use crate::oci::{Digest, Hasher};

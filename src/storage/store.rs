@@ -327,7 +327,7 @@ impl BlobReader {
         range: Range<u64>,
     ) -> Result<impl Stream<Item = Result<Bytes, StorageError>> + Send, StorageError> {
         Ok(match self {
-            Self::File(reader) => reader.stream(range).left_stream(),
+            Self::File(reader) => reader.stream(range).await?.left_stream(),
             Self::Object(reader) => reader.stream(range).await?.right_stream(),
         })
     }

@@ -6,6 +6,7 @@ mod support;
 
 mod administration;
 mod attacks;
+mod cves;
 mod federation;
 mod harness;
 mod matrix;

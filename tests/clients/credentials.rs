@@ -9,6 +9,12 @@ use crate::support::{ADMIN, OidcProvider, Options, Orlop, PASSWORD, Workspace};
 
 const TEXT: &[u8] = b"hello artifact\n";
 
+/// A server that may ask the issuers of the tests, which are on this machine.
+async fn start() -> Orlop {
+    let environment = vec![("ORLOP__AUTH__PRIVATE_ISSUERS".into(), "127.0.0.0/8".into())];
+    Orlop::start(Options { environment, ..Options::default() }).await
+}
+
 /// What one signs in with.
 struct Credential {
     kind: &'static str,
@@ -68,7 +74,7 @@ async fn oras_pushes_and_pulls_with_each_kind_of_credential() {
     let workspace = Workspace::new();
     let Some(oras) = workspace.tool("oras") else { return };
     let provider = OidcProvider::start().await;
-    let server = Orlop::start(Options::default()).await;
+    let server = start().await;
     let host = server.host();
     workspace.write("artifact.txt", TEXT);
     for (n, credential) in
@@ -92,7 +98,7 @@ async fn docker_signs_in_with_each_kind_of_credential() {
     let workspace = Workspace::new();
     let Some(docker) = workspace.tool("docker") else { return };
     let provider = OidcProvider::start().await;
-    let server = Orlop::start(Options::default()).await;
+    let server = start().await;
     let host = server.host();
     for credential in all_kinds(&server, &workspace, provider.as_ref()).await {
         let Credential { kind, name, password } = credential;
@@ -112,7 +118,7 @@ async fn skopeo_copies_with_each_kind_of_credential() {
         return;
     };
     let provider = OidcProvider::start().await;
-    let server = Orlop::start(Options::default()).await;
+    let server = start().await;
     let host = server.host();
     workspace.write("artifact.txt", TEXT);
     let login = format!("login {host} --plain-http --username {ADMIN} --password {PASSWORD}");
@@ -138,7 +144,7 @@ async fn helm_pushes_with_each_kind_of_credential() {
     let workspace = Workspace::new();
     let Some(helm) = workspace.tool("helm") else { return };
     let provider = OidcProvider::start().await;
-    let server = Orlop::start(Options::default()).await;
+    let server = start().await;
     let host = server.host();
     helm.run("create app").await;
     for (n, credential) in
@@ -162,7 +168,7 @@ async fn helm_pushes_with_each_kind_of_credential() {
 async fn containerd_asks_by_post_with_each_kind_of_credential() {
     let workspace = Workspace::new();
     let provider = OidcProvider::start().await;
-    let server = Orlop::start(Options::default()).await;
+    let server = start().await;
     let host = server.host();
     for credential in all_kinds(&server, &workspace, provider.as_ref()).await {
         let Credential { kind, name, password } = credential;
@@ -217,7 +223,7 @@ async fn no_log_holds_a_secret() {
 #[tokio::test]
 async fn the_command_line_shows_tables_and_says_what_was_refused() {
     let workspace = Workspace::new();
-    let server = Orlop::start(Options::default()).await;
+    let server = start().await;
     let orlop = workspace.orlop(&server);
     orlop.run("user create alice --display-name Alice").await;
     let table = orlop.run("user list").await;

@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod attacks;
 mod bad_input;
 mod blobs;
 mod crash;

@@ -3,6 +3,7 @@
 //! run in parallel and none touches the user's own files.
 
 pub mod database;
+pub mod faulty_disk;
 pub mod http;
 pub mod oidc_provider;
 pub mod s3;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 pub use database::TestDatabase;
+pub use faulty_disk::FaultyDisk;
 pub use http::Http;
 pub use oidc_provider::OidcProvider;
 pub use s3::S3;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::{Http, S3, TestDatabase, small_disk};
+use super::{FaultyDisk, Http, S3, TestDatabase, small_disk};
 
 /// The first administrator of every test server.
 pub const ADMIN: &str = "admin";
@@ -30,6 +30,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Keep the data on a file system of its own of this many MiB (see [`small_disk`]).
     pub disk_mib: Option<u32>,
+    /// Keep the data on a disk that can fail (see [`FaultyDisk`]).
+    pub faulty_disk: bool,
     /// The soft limit of open files to start with; else that of the tests.
     pub open_files: Option<u32>,
     /// Serve HTTPS with a certificate made for this server (see [`Orlop::certificate`]).
@@ -62,6 +64,7 @@ pub struct Orlop {
     database: Arc<TestDatabase>,
     /// Where the whole suite runs on S3.
     s3: Option<Arc<S3>>,
+    faulty_disk: Option<FaultyDisk>,
 }
 
 struct Running {
@@ -74,7 +77,10 @@ struct Running {
 impl Orlop {
     pub async fn start(mut options: Options) -> Self {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
-        std::fs::create_dir(folder.path().join("data")).expect("cannot create a folder");
+        if !options.faulty_disk {
+            // What makes it must make it durable.
+            std::fs::create_dir(folder.path().join("data")).expect("cannot create a folder");
+        }
         let database = TestDatabase::new(&folder.path().join("data")).await;
         if let Some(config) = &options.config {
             std::fs::write(folder.path().join("orlop.toml"), config)
@@ -84,8 +90,13 @@ impl Orlop {
             write_certificate(folder.path());
         }
         let s3 = options.add_bucket().await;
+        let faulty_disk = options.faulty_disk.then(|| FaultyDisk::new(folder.path()));
+        if let Some(disk) = &faulty_disk {
+            options.environment.extend(disk.environment());
+        }
         let running = Running::start(&options, folder.path(), database.url()).await;
-        Self { options, running, folder: Arc::new(folder), database: Arc::new(database), s3 }
+        let (folder, database) = (Arc::new(folder), Arc::new(database));
+        Self { options, running, folder, database, s3, faulty_disk }
     }
 
     /// Servers with the same settings on one PostgreSQL database and one data folder, started at
@@ -103,7 +114,8 @@ impl Orlop {
         let running = futures_util::future::join_all(starting).await;
         let replicas = running.into_iter().map(|running| {
             let (folder, database) = (Arc::clone(&folder), Arc::clone(&database));
-            Self { options: options.clone(), running, folder, database, s3: s3.clone() }
+            let (options, s3) = (options.clone(), s3.clone());
+            Self { options, running, folder, database, s3, faulty_disk: None }
         });
         Some(replicas.collect())
     }
@@ -278,6 +290,18 @@ impl Orlop {
     /// Ends the server at once (SIGKILL), as a crash would.
     pub async fn kill(&mut self) {
         self.running.child.kill().await.expect("cannot kill the server");
+    }
+
+    /// The disk of [`Options::faulty_disk`].
+    pub fn disk(&self) -> &FaultyDisk {
+        self.faulty_disk.as_ref().expect("the options ask for one")
+    }
+
+    /// Leaves of a killed server's data what a power failure would, see
+    /// [`FaultyDisk::lose_power`].
+    pub fn lose_power(&mut self, survives: impl FnMut() -> bool) -> usize {
+        assert!(self.running.child.id().is_none(), "kill the server first");
+        self.faulty_disk.as_mut().expect("the options ask for one").lose_power(survives)
     }
 
     /// Starts a stopped or killed server on the same data folder, on a new port.

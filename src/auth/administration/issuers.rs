@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{Actor, AdministrationError, check_plain_name, record};
-use crate::auth::federation::{Condition, trusted_url};
+use crate::auth::federation::Condition;
 use crate::auth::{Auth, Role, secret};
 use crate::metadata::federation_rules::{self, FederationRule, NewFederationRule};
 use crate::metadata::trusted_issuers::{self, NewTrustedIssuer, TrustedIssuer};
@@ -55,7 +55,7 @@ impl Auth {
         new: &NewIssuer<'_>,
     ) -> Result<TrustedIssuer, AdministrationError> {
         check_plain_name("issuer", new.name)?;
-        trusted_url(new.url).map_err(|error| AdministrationError::invalid(error.to_string()))?;
+        self.0.providers.url(new.url).map_err(|error| AdministrationError::invalid(error.to_string()))?;
         if new.audience.is_empty() {
             return Err(AdministrationError::invalid(
                 "the audience is missing: name what the issuer writes into the claim aud of tokens \

@@ -9,8 +9,8 @@ use serde_json::Value;
 use sqlx::AnyConnection;
 
 pub use condition::{Condition, ConditionError};
-pub use id_token::is_jwt;
-pub use provider::{ProviderError, Providers, trusted_url};
+pub use id_token::{Claimed, claimed, is_jwt, verify};
+pub use provider::{ProviderError, Providers, VerifyingKey, trusted_url};
 
 use super::sign_in::{Basis, SignIn, add_assigned, assigned_rights, read_pattern, read_role};
 use super::{Auth, AuthError, Rights, secret};

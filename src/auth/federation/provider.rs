@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::outbound::{OutOfReach, Reach};
+
 /// What an issuer says of itself is asked for again after this.
 const FRESH_FOR: Duration = Duration::from_secs(600);
 /// While the issuer does not answer, its last keys are good for so long.
@@ -22,6 +24,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// The OpenID providers that issue ID tokens: where they are, and their keys.
 pub struct Providers {
+    reach: Reach,
     client: Client,
     known: std::sync::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
 }
@@ -63,6 +66,8 @@ pub struct VerifyingKey {
 pub enum ProviderError {
     #[error("{0:?} is not a URL that ID tokens can be trusted by: it must be https")]
     Url(String),
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
     #[error("it does not answer: {0}")]
     Request(#[from] reqwest::Error),
     #[error("it answers with status {0}")]
@@ -78,13 +83,19 @@ pub enum ProviderError {
 }
 
 impl Providers {
-    pub fn new() -> Result<Self, ProviderError> {
-        let client = Client::builder()
-            .timeout(TIME_LIMIT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("orlop/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, known: std::sync::Mutex::default() })
+    pub fn new(reach: Reach) -> Result<Self, ProviderError> {
+        let client = reach.client().timeout(TIME_LIMIT).build()?;
+        Ok(Self { reach, client, known: std::sync::Mutex::default() })
+    }
+
+    /// A URL that may be asked, and whose answer may be trusted.
+    ///
+    /// # Errors
+    /// [`ProviderError::Url`] or [`ProviderError::OutOfReach`].
+    pub fn url(&self, text: &str) -> Result<Url, ProviderError> {
+        let url = trusted_url(text)?;
+        self.reach.check(&url)?;
+        Ok(url)
     }
 
     /// The key that the issuer's tokens with this `kid` are signed by; none if it has no such key.
@@ -119,7 +130,7 @@ impl Providers {
         url: &str,
         form: &[(&str, &str)],
     ) -> Result<T, ProviderError> {
-        let response = self.client.post(trusted_url(url)?).form(form).send().await?;
+        let response = self.client.post(self.url(url)?).form(form).send().await?;
         read(response).await
     }
 
@@ -160,11 +171,11 @@ impl Providers {
     async fn read_document(&self, issuer: &str) -> Result<Document, ProviderError> {
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let configuration: Configuration =
-            read(self.client.get(trusted_url(&url)?).send().await?).await?;
+            read(self.client.get(self.url(&url)?).send().await?).await?;
         if configuration.issuer != issuer {
             return Err(ProviderError::Issuer(configuration.issuer));
         }
-        let response = self.client.get(trusted_url(&configuration.jwks_uri)?).send().await?;
+        let response = self.client.get(self.url(&configuration.jwks_uri)?).send().await?;
         let set: KeySet = read(response).await?;
         Ok(Document {
             authorization_endpoint: configuration.authorization_endpoint,

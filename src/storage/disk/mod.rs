@@ -1,5 +1,6 @@
 //! Blobs and upload sessions as files.
 
+mod folders;
 mod reader;
 mod writer;
 
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use folders::{DurableFolders, sync_folder};
+pub use folders::make_folder;
 pub use reader::FileReader;
 pub use writer::FileWriter;
 
@@ -22,6 +25,7 @@ use crate::oci::{Algorithm, Digest, Hasher};
 #[derive(Clone)]
 pub struct DiskStore {
     root: Arc<Path>,
+    folders: Arc<DurableFolders>,
 }
 
 impl DiskStore {
@@ -31,10 +35,10 @@ impl DiskStore {
     /// [`StorageError`] if they cannot be made or written.
     pub async fn open(root: PathBuf) -> Result<Self, StorageError> {
         blocking(move || {
-            fs::create_dir_all(root.join("uploads"))?;
-            fs::create_dir_all(root.join("blobs"))?;
-            sync_folder(&root)?;
-            Ok(Self { root: root.into() })
+            for folder in [&root, &root.join("uploads"), &root.join("blobs")] {
+                make_folder(folder)?;
+            }
+            Ok(Self { root: root.into(), folders: Arc::default() })
         })
         .await
     }
@@ -125,11 +129,10 @@ impl DiskStore {
         let from = self.upload_path(id);
         let to = self.blob_path(digest);
         let blobs = self.root.join("blobs");
+        let folders = Arc::clone(&self.folders);
         blocking(move || {
             let folder = to.parent().expect("a blob's path has folders");
-            if !folder.is_dir() {
-                make_folder(folder, &blobs)?;
-            }
+            folders.make(folder, &blobs)?;
             fs::rename(&from, &to)?;
             sync_folder(folder)?;
             Ok(())
@@ -269,25 +272,12 @@ impl DiskStore {
     }
 }
 
-/// Makes a folder and those above it up to `root`, durably.
-fn make_folder(folder: &Path, root: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(root)) {
-        sync_folder(above)?;
-    }
-    Ok(())
-}
-
 /// Gives the bytes copied.
 fn copy_durably(from: &mut impl io::Read, to: &Path) -> Result<u64, StorageError> {
     let mut copy = File::create(to)?;
     let length = io::copy(from, &mut copy)?;
     copy.sync_all()?;
     Ok(length)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -1,9 +1,10 @@
 use std::fs::File;
+use std::future::ready;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::task::JoinHandle;
 
 use crate::storage::{StorageError, blocking};
@@ -43,34 +44,47 @@ impl FileReader {
         .await
     }
 
-    /// The bytes in `range`, which lies within the blob. Ends with an error if the file turns out
-    /// to be shorter.
-    pub fn stream(
+    /// The bytes in `range`, which lies within the blob and is not empty. Ends with an error if the
+    /// file turns out to be shorter.
+    ///
+    /// # Errors
+    /// [`StorageError`] if not even the first bytes can be read.
+    pub async fn stream(
         self,
         range: Range<u64>,
-    ) -> impl Stream<Item = Result<Bytes, StorageError>> + Send {
-        let state = Reading { next: Some(read_ahead(self.file, range)) };
-        futures_util::stream::try_unfold(state, |mut state| async move {
+    ) -> Result<impl Stream<Item = Result<Bytes, StorageError>> + Send, StorageError> {
+        let (first, file, rest) = arrived(read_ahead(self.file, range)).await?;
+        let state = Reading { next: more(file, rest) };
+        let others = stream::try_unfold(state, |mut state| async move {
             let Some(next) = state.next.take() else { return Ok(None) };
-            let (bytes, file, rest) =
-                next.await.map_err(|error| StorageError::Io(std::io::Error::other(error)))??;
-            if !rest.is_empty() {
-                state.next = Some(read_ahead(file, rest));
-            }
-            Ok((!bytes.is_empty()).then_some((bytes, state)))
-        })
+            let (bytes, file, rest) = arrived(next).await?;
+            state.next = more(file, rest);
+            Ok(Some((bytes, state)))
+        });
+        Ok(stream::once(ready(Ok(first))).chain(others))
     }
 }
 
 struct Reading {
-    next: Option<JoinHandle<Result<ReadChunk, StorageError>>>,
+    next: Option<ChunkHandle>,
 }
+
+type ChunkHandle = JoinHandle<Result<ReadChunk, StorageError>>;
 
 /// The bytes read, and the range that is still to be read.
 type ReadChunk = (Bytes, File, Range<u64>);
 
+async fn arrived(chunk: ChunkHandle) -> Result<ReadChunk, StorageError> {
+    chunk.await.map_err(|error| StorageError::Io(std::io::Error::other(error)))?
+}
+
+/// Starts to read on, if there is more.
+fn more(file: File, rest: Range<u64>) -> Option<ChunkHandle> {
+    (!rest.is_empty()).then(|| read_ahead(file, rest))
+}
+
 /// Starts to read the first chunk of `range`; gives it with the rest of the range.
-fn read_ahead(mut file: File, range: Range<u64>) -> JoinHandle<Result<ReadChunk, StorageError>> {
+fn read_ahead(mut file: File, range: Range<u64>) -> ChunkHandle {
     tokio::task::spawn_blocking(move || {
         let length = CHUNK.min(range.end - range.start);
         let mut bytes = Vec::with_capacity(usize::try_from(length).expect("a chunk fits memory"));
