@@ -85,16 +85,16 @@ async fn joined<T: Send + 'static>(clients: Vec<tokio::task::JoinHandle<Vec<T>>>
 }
 
 /// Does operations one after the other, until the server is gone.
-async fn record<I: Clone, O>(
+async fn record<I: Clone, O, F: Future<Output = Option<O>>>(
     count: usize,
     mut choose: impl FnMut() -> I,
-    perform: impl AsyncFn(&I) -> Option<O>,
+    perform: impl Fn(I) -> F,
 ) -> Vec<Operation<I, O>> {
     let mut history = Vec::new();
     for _ in 0..count {
         let input = choose();
         let called = nanoseconds();
-        let output = perform(&input).await;
+        let output = perform(input.clone()).await;
         let is_over = output.is_none();
         let returned = if is_over { u64::MAX } else { nanoseconds() };
         history.push(Operation { input, output, called, returned });
@@ -171,13 +171,14 @@ async fn on_tag(
         5 => OnTag::SetLock(false),
         _ => OnTag::Pull,
     };
-    record(OPERATIONS, choose, async |input| {
+    let (http, tag, indexes) = (&http, &tag, &indexes);
+    record(OPERATIONS, choose, |input| async move {
         let path = format!("/v2/a/manifests/{tag}");
         let request = match input {
             OnTag::Push(n) => http
                 .request(Method::PUT, &path)
                 .header("content-type", OCI_INDEX)
-                .body(indexes[*n].clone()),
+                .body(indexes[n].clone()),
             OnTag::Delete => http.request(Method::DELETE, &path),
             OnTag::Pull => http.request(Method::GET, &path),
             OnTag::SetLock(is_locked) => {
@@ -257,14 +258,15 @@ async fn on_upload(
         12..19 => OnUpload::Look,
         _ => OnUpload::Cancel,
     };
-    record(OPERATIONS, choose, async |input| {
+    let (http, location, believed) = (&http, &location, &believed);
+    record(OPERATIONS, choose, |input| async move {
         let request = match input {
             OnUpload::Append(from, to) => http
-                .request(Method::PATCH, &location)
+                .request(Method::PATCH, location)
                 .header("content-range", format!("{from}-{}", to - 1))
                 .body(vec![b'x'; to - from]),
-            OnUpload::Look => http.request(Method::GET, &location),
-            OnUpload::Cancel => http.request(Method::DELETE, &location),
+            OnUpload::Look => http.request(Method::GET, location),
+            OnUpload::Cancel => http.request(Method::DELETE, location),
         };
         let answer = operation::send(request).await?;
         let status = answer.status().as_u16();
