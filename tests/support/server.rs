@@ -134,6 +134,11 @@ impl Orlop {
         names.map(|name| name.to_string_lossy().into_owned()).collect()
     }
 
+    /// The folder of the blobs, if they are files.
+    pub fn blobs_on_disk(&self) -> Option<PathBuf> {
+        self.s3.is_none().then(|| self.data_dir())
+    }
+
     /// The blobs in the store: files, or keys of objects.
     pub async fn stored_blobs(&self) -> Vec<String> {
         if let Some(s3) = &self.s3 {
