@@ -18,4 +18,5 @@ mod operation;
 mod properties;
 mod random;
 mod sequences;
+mod soak;
 mod stock;

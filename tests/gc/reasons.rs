@@ -3,8 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::support::http::{OCI_INDEX, OCI_MANIFEST, expect, send};
 use super::support::digest_of;
+use super::support::http::{OCI_INDEX, OCI_MANIFEST, expect, send};
 use super::{AT_ONCE, age, collect, collect_until, delete, forecast, pull, referrer, start};
 
 #[tokio::test]

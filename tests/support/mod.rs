@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-pub use database::TestDatabase;
+pub use database::{PostgresServer, TestDatabase};
 pub use http::Http;
 pub use oidc_provider::OidcProvider;
 pub use s3::S3;

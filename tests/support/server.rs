@@ -90,8 +90,16 @@ impl Orlop {
 
     /// Servers with the same settings on one PostgreSQL database and one data folder, started at
     /// the same time; none if there is no PostgreSQL here.
-    pub async fn replicas(count: usize, mut options: Options) -> Option<Vec<Self>> {
+    pub async fn replicas(count: usize, options: Options) -> Option<Vec<Self>> {
         let database = TestDatabase::postgres().await?;
+        Some(Self::replicas_on(database, count, options).await)
+    }
+
+    pub async fn replicas_on(
+        database: TestDatabase,
+        count: usize,
+        mut options: Options,
+    ) -> Vec<Self> {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         let (database, folder) = (Arc::new(database), Arc::new(folder));
         if let Some(config) = &options.config {
@@ -105,7 +113,7 @@ impl Orlop {
             let (folder, database) = (Arc::clone(&folder), Arc::clone(&database));
             Self { options: options.clone(), running, folder, database, s3: s3.clone() }
         });
-        Some(replicas.collect())
+        replicas.collect()
     }
 
     /// `127.0.0.1:PORT`, as clients name the registry.
