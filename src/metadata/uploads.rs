@@ -152,11 +152,11 @@ pub async fn take_lease(
          SET lease = $2, lease_until = $3, placed_digest = NULL, placed_location = NULL
          WHERE id = $1",
     )
-        .bind(id.to_string())
-        .bind(lease.to_string())
-        .bind(until)
-        .execute(connection)
-        .await?;
+    .bind(id.to_string())
+    .bind(lease.to_string())
+    .bind(until)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -342,9 +342,8 @@ pub async fn end_expired(
 
 /// Whether there are sessions for [`end_expired`].
 pub async fn has_expired(connection: &mut AnyConnection, now: i64) -> Result<bool, MetadataError> {
-    let found = sqlx::query(
-        "SELECT id FROM uploads WHERE expires_at <= $1 AND lease_until <= $1 LIMIT 1",
-    );
+    let found =
+        sqlx::query("SELECT id FROM uploads WHERE expires_at <= $1 AND lease_until <= $1 LIMIT 1");
     Ok(found.bind(now).fetch_optional(connection).await?.is_some())
 }
 

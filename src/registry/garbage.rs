@@ -103,11 +103,7 @@ impl Registry {
         Ok(garbage::waiting(&mut connection).await?)
     }
 
-    async fn review_all(
-        &self,
-        kind: Kind,
-        collected: &mut Collected,
-    ) -> Result<(), RegistryError> {
+    async fn review_all(&self, kind: Kind, collected: &mut Collected) -> Result<(), RegistryError> {
         let mut result = Ok(());
         loop {
             let now = now();
@@ -229,8 +225,7 @@ impl Registry {
         let mut removed = Vec::new();
         if repository.attributes.write_enabled {
             let until = now - grace;
-            removed =
-                garbage_reviews::remove_links(connection, repository_id, ids, until).await?;
+            removed = garbage_reviews::remove_links(connection, repository_id, ids, until).await?;
             garbage::enqueue_all(connection, Kind::Blob, NO_REPOSITORY, &removed, now).await?;
         }
         let kept = garbage_reviews::needless_links(connection, repository_id, ids).await?;

@@ -165,12 +165,8 @@ impl Registry {
         digest: &Digest,
         body: Incoming,
     ) -> Result<(), RegistryError> {
-        let session = Session {
-            id,
-            hasher: Hasher::new(digest.algorithm()),
-            received: 0,
-            handle: None,
-        };
+        let session =
+            Session { id, hasher: Hasher::new(digest.algorithm()), received: 0, handle: None };
         let writer = self.store.open_upload(session).await?;
         let Ingested { mut writer, interrupted } =
             ingest(writer, body, None, self.max_blob_bytes()).await?;

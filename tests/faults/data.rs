@@ -74,10 +74,11 @@ async fn check_both(url: &str, folder: &Path) -> usize {
         let found = texts(&mut connection, query).await;
         assert!(found.is_empty(), "{what}: {found:?}");
     }
-    let blobs: Vec<(String, i64)> = sqlx::query_as("SELECT digest, size FROM blobs WHERE state = 'present'")
-        .fetch_all(&mut *connection)
-        .await
-        .expect("there is a table of blobs");
+    let blobs: Vec<(String, i64)> =
+        sqlx::query_as("SELECT digest, size FROM blobs WHERE state = 'present'")
+            .fetch_all(&mut *connection)
+            .await
+            .expect("there is a table of blobs");
     for (digest, size) in &blobs {
         let hex = digest.strip_prefix("sha256:").expect("the tests use no other");
         let path = folder.join("blobs/sha256").join(&hex[..2]).join(hex);

@@ -23,4 +23,5 @@ mod power_loss;
 mod properties;
 mod random;
 mod sequences;
+mod soak;
 mod stock;

@@ -3,8 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::support::http::{OCI_INDEX, OCI_MANIFEST, expect, send};
 use super::support::digest_of;
+use super::support::http::{OCI_INDEX, OCI_MANIFEST, expect, send};
 use super::{AT_ONCE, age, collect, collect_until, delete, forecast, pull, referrer, start};
 
 #[tokio::test]
@@ -14,7 +14,8 @@ async fn the_space_of_a_deleted_manifest_comes_back_but_for_blobs_that_others_ne
     let one = http.push_artifact("a", "1", b"layer one").await;
     let two = http.push_artifact("a", "2", b"layer two").await;
     let other = http.push_artifact("b", "1", b"layer one").await;
-    assert_eq!(orlop.stored_blobs().await.len(), 3);
+    // In a bucket, what was pushed twice has two objects at first.
+    collect_until(&orlop, 3).await;
     delete(&http, &format!("/v2/a/manifests/{one}")).await;
     age(&orlop).await;
     collect_until(&orlop, 3).await;

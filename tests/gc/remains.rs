@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 
-use super::support::http::{expect, send};
 use super::support::digest_of;
+use super::support::http::{expect, send};
 use super::{AT_ONCE, age, change, collect, collect_until, pull, start};
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 //!
 //! `ORLOP_TEST_DATABASE=postgres` lets every test server work on PostgreSQL.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -64,19 +64,52 @@ fn server() -> Option<&'static str> {
     SERVER.get_or_init(start_server).as_deref()
 }
 
-#[expect(clippy::zombie_processes, reason = "it ends when this program has ended")]
 fn start_server() -> Option<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres-server");
-    let mut child = Command::new(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("cannot run tests/support/postgres-server");
-    // The server ends with this, which the system closes when the test program ends, however it
-    // does.
-    std::mem::forget(child.stdin.take());
-    let mut line = String::new();
-    let mut output = BufReader::new(child.stdout.take().expect("stdout is piped"));
-    output.read_line(&mut line).expect("the output is text");
-    Some(line.strip_prefix("listening on ")?.trim().to_owned())
+    let server = PostgresServer::start()?;
+    let url = server.url.clone();
+    // It ends with its standard input, which the system closes when the test program ends, however
+    // it does.
+    std::mem::forget(server);
+    Some(url)
+}
+
+/// A PostgreSQL server. Dropping it ends it and removes its data.
+pub struct PostgresServer {
+    url: String,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl PostgresServer {
+    /// None if there is no PostgreSQL here.
+    #[expect(clippy::zombie_processes, reason = "it ends when this program has ended")]
+    pub fn start() -> Option<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres-server");
+        let mut child = Command::new(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("cannot run tests/support/postgres-server");
+        let orders = child.stdin.take().expect("stdin is piped");
+        let mut answers = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut line = String::new();
+        answers.read_line(&mut line).expect("the output is text");
+        let url = line.strip_prefix("listening on ")?.trim().to_owned();
+        Some(Self { url, orders, answers })
+    }
+
+    /// A new database of it.
+    pub async fn database(&self) -> TestDatabase {
+        execute(&self.url, "CREATE DATABASE orlop".into()).await;
+        let (server_url, _) = self.url.rsplit_once('/').expect("the URL names a database");
+        TestDatabase { url: format!("{server_url}/orlop") }
+    }
+
+    /// Ends the server as a crash would, and starts it again; returns when it takes connections.
+    pub fn restart(&mut self) {
+        self.orders.write_all(b"restart\n").expect("the script is there");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the output is text");
+        assert_eq!(line, "done\n", "the server does not start again");
+    }
 }

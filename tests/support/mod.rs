@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-pub use database::TestDatabase;
+pub use database::{PostgresServer, TestDatabase};
 pub use faulty_disk::FaultyDisk;
 pub use http::Http;
 pub use oidc_provider::OidcProvider;

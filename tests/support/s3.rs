@@ -57,9 +57,14 @@ impl S3 {
 
     /// What a server's environment must hold to keep its blobs here.
     pub fn environment(&self) -> Vec<(String, String)> {
+        self.environment_behind(&self.endpoint)
+    }
+
+    /// As [`S3::environment`], for a server that reaches this one through something at `endpoint`.
+    pub fn environment_behind(&self, endpoint: &str) -> Vec<(String, String)> {
         let variables = [
             ("ORLOP__STORAGE__URL", &*format!("s3://{BUCKET}/some/prefix")),
-            ("ORLOP__STORAGE__ENDPOINT", &self.endpoint),
+            ("ORLOP__STORAGE__ENDPOINT", endpoint),
             ("AWS_ACCESS_KEY_ID", KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET),
         ];

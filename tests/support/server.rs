@@ -101,8 +101,16 @@ impl Orlop {
 
     /// Servers with the same settings on one PostgreSQL database and one data folder, started at
     /// the same time; none if there is no PostgreSQL here.
-    pub async fn replicas(count: usize, mut options: Options) -> Option<Vec<Self>> {
+    pub async fn replicas(count: usize, options: Options) -> Option<Vec<Self>> {
         let database = TestDatabase::postgres().await?;
+        Some(Self::replicas_on(database, count, options).await)
+    }
+
+    pub async fn replicas_on(
+        database: TestDatabase,
+        count: usize,
+        mut options: Options,
+    ) -> Vec<Self> {
         let folder = TempDir::with_prefix("orlop-test-").expect("cannot create a folder");
         let (database, folder) = (Arc::new(database), Arc::new(folder));
         if let Some(config) = &options.config {
@@ -117,7 +125,7 @@ impl Orlop {
             let (options, s3) = (options.clone(), s3.clone());
             Self { options, running, folder, database, s3, faulty_disk: None }
         });
-        Some(replicas.collect())
+        replicas.collect()
     }
 
     /// `127.0.0.1:PORT`, as clients name the registry.
@@ -144,6 +152,11 @@ impl Orlop {
         let folder = std::fs::read_dir(self.data_dir().join("uploads")).expect("it is there");
         let names = folder.map(|entry| entry.expect("can be read").file_name());
         names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The folder of the blobs, if they are files.
+    pub fn blobs_on_disk(&self) -> Option<PathBuf> {
+        self.s3.is_none().then(|| self.data_dir())
     }
 
     /// The blobs in the store: files, or keys of objects.
