@@ -53,8 +53,8 @@ async fn compare(name: &str, server: Option<&Postgres>, large: Size) {
         registries.push(Registry::new(url, size).await);
         eprintln!("{name}, {database}: filled in {:.0?}", begin.elapsed());
     }
+    let Size { tags, repositories, others } = large;
     let (small, large) = (&registries[0], &registries[1]);
-    let Size { tags, repositories, others } = large.size;
     println!(
         "\n{name}: {tags} tags and manifests, {repositories} repositories, {others} of others"
     );
@@ -112,12 +112,13 @@ impl Postgres {
     fn start() -> Option<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/postgres-server");
         let command = Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut server = command.expect("tests/support/postgres-server can be run");
+        let server = command.expect("tests/support/postgres-server can be run");
+        let mut this = Self { server, url: String::new() };
         let mut line = String::new();
-        let output = server.stdout.take().expect("stdout is piped");
+        let output = this.server.stdout.take().expect("stdout is piped");
         BufReader::new(output).read_line(&mut line).expect("the output is text");
-        let url = line.strip_prefix("listening on ")?.trim().to_owned();
-        Some(Self { server, url })
+        line.strip_prefix("listening on ")?.trim().clone_into(&mut this.url);
+        Some(this)
     }
 
     /// The URL of a new database.

@@ -24,7 +24,6 @@ const PASSWORD: &str = "a-password-for-the-benchmark";
 
 pub struct Registry {
     pub database: Database,
-    pub size: Size,
     router: Router,
     authorization: String,
     _folder: TempDir,
@@ -47,7 +46,7 @@ impl Registry {
         let app = App { registry, auth, settings: Arc::new(settings) };
         let password = STANDARD.encode(format!("admin:{PASSWORD}"));
         let authorization = format!("Basic {password}");
-        Self { database, size, router: orlop::http::router(app), authorization, _folder: folder }
+        Self { database, router: orlop::http::router(app), authorization, _folder: folder }
     }
 
     /// What is at a path.

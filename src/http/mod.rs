@@ -7,6 +7,7 @@
 pub mod access;
 mod access_log;
 mod acr;
+mod attributes;
 mod browser;
 pub mod byte_range;
 mod challenge;

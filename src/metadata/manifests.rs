@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::attributes::flag;
 use super::locking::RowLock;
 use super::rows::{LIST_CHUNK, parsed, parsed_or_null, placeholders, size, size_to_sql};
-use super::{AttributeChanges, Attributes, MetadataError};
+use super::{Attributes, MetadataError};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, ReferenceRole, RepositoryName, Tag};
 
 /// A manifest as it is pulled: the exact bytes that were pushed, and what to call them.
@@ -129,30 +129,6 @@ pub async fn hold(
         deleted_at: row.try_get("deleted_at")?,
         subject: parsed_or_null(&row, "subject_digest")?,
     }))
-}
-
-pub async fn set_attributes(
-    connection: &mut AnyConnection,
-    id: i64,
-    changes: AttributeChanges,
-) -> Result<(), MetadataError> {
-    let [delete, write, read, list] = changes.to_sql();
-    sqlx::query(
-        "UPDATE manifests
-         SET delete_enabled = COALESCE($2, delete_enabled),
-             write_enabled = COALESCE($3, write_enabled),
-             read_enabled = COALESCE($4, read_enabled),
-             list_enabled = COALESCE($5, list_enabled)
-         WHERE id = $1",
-    )
-    .bind(id)
-    .bind(delete)
-    .bind(write)
-    .bind(read)
-    .bind(list)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Those of `digests` that are manifests of the repository.

@@ -4,7 +4,7 @@
 //! connection to run on, so that the caller decides what belongs to one transaction. Nothing here
 //! decides what may happen; that is the registry's.
 
-mod attributes;
+pub mod attributes;
 pub mod audit_events;
 pub mod blobs;
 pub mod credentials;

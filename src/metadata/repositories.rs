@@ -4,7 +4,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use super::locking::RowLock;
 use super::name_range::{Span, spans};
 use super::rows::{parsed, size_to_sql};
-use super::{AttributeChanges, Attributes, MetadataError, NameRange};
+use super::{Attributes, MetadataError, NameRange};
 use crate::oci::{Digest, RepositoryName};
 
 /// A repository as rows of other tables and decisions refer to it.
@@ -161,30 +161,6 @@ pub async fn get(
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(Repository::from_row).transpose()
-}
-
-pub async fn set_attributes(
-    connection: &mut AnyConnection,
-    id: i64,
-    changes: AttributeChanges,
-) -> Result<(), MetadataError> {
-    let [delete, write, read, list] = changes.to_sql();
-    sqlx::query(
-        "UPDATE repositories
-         SET delete_enabled = COALESCE($2, delete_enabled),
-             write_enabled = COALESCE($3, write_enabled),
-             read_enabled = COALESCE($4, read_enabled),
-             list_enabled = COALESCE($5, list_enabled)
-         WHERE id = $1",
-    )
-    .bind(id)
-    .bind(delete)
-    .bind(write)
-    .bind(read)
-    .bind(list)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Notes that the content changed, and by how many manifests and tags.

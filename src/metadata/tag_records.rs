@@ -34,6 +34,9 @@ impl TagRecord {
 }
 
 /// Signatures refer to their subject, or older ones of cosign stand under a tag made of its digest.
+///
+/// The `OFFSET` keeps PostgreSQL from looking for the signatures of all tags at once, by a hash of
+/// the table, to show a page of them.
 const COLUMNS: &str = "\
     t.name, m.digest, t.created_at, t.updated_at,
     t.delete_enabled, t.write_enabled, t.read_enabled, t.list_enabled,
@@ -43,16 +46,19 @@ const COLUMNS: &str = "\
           AND s.deleted_at IS NULL
           AND s.artifact_type IN ('application/vnd.dev.cosign.artifact.sig.v1+json',
                                   'application/vnd.cncf.notary.signature')
+        LIMIT 1 OFFSET 0
     ) OR EXISTS (
         SELECT 1 FROM manifests s
         WHERE s.repository_id = m.repository_id AND s.subject_digest = m.digest
           AND s.deleted_at IS NULL
           AND s.artifact_type >= 'application/vnd.dev.sigstore.bundle'
           AND s.artifact_type < 'application/vnd.dev.sigstore.bundlf'
+        LIMIT 1 OFFSET 0
     ) OR EXISTS (
         SELECT 1 FROM tags s
         WHERE s.repository_id = m.repository_id
           AND s.name = REPLACE(m.digest, ':', '-') || '.sig'
+        LIMIT 1 OFFSET 0
     ) THEN 1 ELSE 0 END AS BIGINT) AS is_signed";
 
 pub async fn get(

@@ -2,7 +2,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use super::rows::parsed;
-use super::{AttributeChanges, Attributes, MetadataError};
+use super::{Attributes, MetadataError};
 use crate::oci::{Digest, Tag};
 
 /// A tag as decisions refer to it.
@@ -59,32 +59,6 @@ pub async fn of_manifest(
     .fetch_all(connection)
     .await?;
     rows.iter().map(TagKey::from_row).collect()
-}
-
-pub async fn set_attributes(
-    connection: &mut AnyConnection,
-    repository_id: i64,
-    tag: &Tag,
-    changes: AttributeChanges,
-) -> Result<(), MetadataError> {
-    let [delete, write, read, list] = changes.to_sql();
-    sqlx::query(
-        "UPDATE tags
-         SET delete_enabled = COALESCE($3, delete_enabled),
-             write_enabled = COALESCE($4, write_enabled),
-             read_enabled = COALESCE($5, read_enabled),
-             list_enabled = COALESCE($6, list_enabled)
-         WHERE repository_id = $1 AND name = $2",
-    )
-    .bind(repository_id)
-    .bind(tag.as_str())
-    .bind(delete)
-    .bind(write)
-    .bind(read)
-    .bind(list)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Makes a tag name a manifest, whether it was there or not.

@@ -5,6 +5,7 @@ use super::held::Held;
 use super::listing::find_manifest;
 use super::manifests::manifest_unknown;
 use super::{Registry, RegistryError};
+use crate::metadata::attributes::{self, AttributesOf};
 use crate::metadata::{self, AttributeChanges, retry};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
@@ -18,7 +19,8 @@ impl Registry {
         retry(async || {
             let mut transaction = self.database.begin().await?;
             let held = Held::find(&mut transaction, repository, actor).await?;
-            metadata::repositories::set_attributes(&mut transaction, held.id(), changes).await?;
+            let of = AttributesOf::Repository(held.id());
+            attributes::set(&mut transaction, of, changes).await?;
             transaction.commit().await?;
             Ok(())
         })
@@ -36,7 +38,8 @@ impl Registry {
             let mut transaction = self.database.begin().await?;
             let held = Held::find(&mut transaction, repository, actor).await?;
             let record = find_manifest(&mut transaction, repository, held.id(), digest).await?;
-            metadata::manifests::set_attributes(&mut transaction, record.id, changes).await?;
+            let of = AttributesOf::Manifest(record.id);
+            attributes::set(&mut transaction, of, changes).await?;
             transaction.commit().await?;
             Ok(())
         })
@@ -56,7 +59,8 @@ impl Registry {
             metadata::tags::find(&mut transaction, held.id(), tag)
                 .await?
                 .ok_or_else(|| manifest_unknown(repository, &Reference::Tag(tag.clone())))?;
-            metadata::tags::set_attributes(&mut transaction, held.id(), tag, changes).await?;
+            let of = AttributesOf::Tag(held.id(), tag);
+            attributes::set(&mut transaction, of, changes).await?;
             transaction.commit().await?;
             Ok(())
         })

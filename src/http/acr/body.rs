@@ -1,8 +1,8 @@
 use futures_util::StreamExt as _;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Error, Failure};
+use crate::http::attributes::ChangeAttributes;
 use crate::metadata::AttributeChanges;
 use crate::registry::{Incoming, RegistryError};
 
@@ -10,19 +10,8 @@ use crate::registry::{Incoming, RegistryError};
 const MAX_BYTES: usize = 64 << 10;
 
 /// Any of the four attributes; Azure's clients leave out what is to stay.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Attributes {
-    delete_enabled: Option<bool>,
-    write_enabled: Option<bool>,
-    read_enabled: Option<bool>,
-    list_enabled: Option<bool>,
-}
-
 pub async fn attribute_changes(body: Incoming) -> Result<AttributeChanges, Failure> {
-    let Attributes { delete_enabled, write_enabled, read_enabled, list_enabled } =
-        json(body).await?;
-    Ok(AttributeChanges { delete_enabled, write_enabled, read_enabled, list_enabled })
+    Ok(json::<ChangeAttributes>(body).await?.into())
 }
 
 /// A JSON body, whatever its `Content-Type`; an empty one stands for `{}`.

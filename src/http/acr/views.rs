@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use serde::Serialize;
 
-use crate::metadata::Attributes;
+use crate::http::attributes::AttributesView;
 use crate::metadata::deleted::{DeletedRepository, DeletedTag};
 use crate::metadata::manifest_records::ManifestRecord;
 use crate::metadata::repositories::Repository;
@@ -14,26 +14,6 @@ use crate::oci::{Descriptor, Digest, RepositoryName, Tag};
 pub fn time(micros: i64) -> String {
     let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
     time.format("%Y-%m-%dT%H:%M:%S%.6f0Z").to_string()
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AttributesView {
-    delete_enabled: bool,
-    write_enabled: bool,
-    read_enabled: bool,
-    list_enabled: bool,
-}
-
-impl From<Attributes> for AttributesView {
-    fn from(attributes: Attributes) -> Self {
-        Self {
-            delete_enabled: attributes.delete_enabled,
-            write_enabled: attributes.write_enabled,
-            read_enabled: attributes.read_enabled,
-            list_enabled: attributes.list_enabled,
-        }
-    }
 }
 
 #[derive(Serialize)]

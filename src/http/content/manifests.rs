@@ -5,9 +5,10 @@ use http::{StatusCode, Uri};
 
 use super::Error;
 use super::page::{OrderedPage, ordered_page};
-use super::views::{ChangeAttributes, ManifestSummary, ManifestView, Manifests, Refusals};
+use super::views::{ManifestSummary, ManifestView, Manifests, Refusals};
 use crate::auth::{Action, Caller};
 use crate::http::App;
+use crate::http::attributes::ChangeAttributes;
 use crate::http::extract::{Body, Parameters, Path};
 use crate::oci::{Reference, RepositoryName};
 

@@ -4,12 +4,11 @@ use axum::{Extension, Json};
 use http::Uri;
 
 use super::page::{PageParameters, page};
-use super::views::{
-    ChangeAttributes, DeletedRepository, Refusals, Repositories, RepositoryView, UsageView,
-};
+use super::views::{DeletedRepository, Refusals, Repositories, RepositoryView, UsageView};
 use super::{Error, readable};
 use crate::auth::Caller;
 use crate::http::App;
+use crate::http::attributes::ChangeAttributes;
 use crate::http::extract::{Body, Parameters, Path};
 use crate::oci::RepositoryName;
 

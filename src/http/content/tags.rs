@@ -7,9 +7,10 @@ use utoipa::IntoParams;
 
 use super::Error;
 use super::page::{OrderedPage, ordered_page, page};
-use super::views::{ChangeAttributes, History, MoveView, Refusals, RollBack, TagView, Tags};
+use super::views::{History, MoveView, Refusals, RollBack, TagView, Tags};
 use crate::auth::Caller;
 use crate::http::App;
+use crate::http::attributes::ChangeAttributes;
 use crate::http::extract::{Body, Parameters, Path};
 use crate::oci::{Digest, RepositoryName, Tag};
 
