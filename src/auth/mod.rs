@@ -47,7 +47,6 @@ pub use role::{Role, RoleError};
 pub use scope::{Access, Scope};
 
 use crate::metadata::{Database, now};
-use crate::oci::RepositoryName;
 use crate::oci::{RepositoryName, RepositoryPattern};
 use crate::outbound::Reach;
 use crate::settings::AuthSettings;

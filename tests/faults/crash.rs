@@ -24,7 +24,9 @@ async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
     let rounds = setting("ORLOP_TORTURE_ROUNDS", 4);
     let mut random = Random::start();
     let mut load = Load::new(&mut random, Uploads::StandFast);
-    let mut orlop = Orlop::start(Options::default()).await;
+    // On PostgreSQL the next server waits so long for uploads of the one before.
+    let config = Some("[registry]\nupload_lease_seconds = 1\n".into());
+    let mut orlop = Orlop::start(Options { config, ..Options::default() }).await;
     let mut slowest = Duration::ZERO;
     for round in 1..=rounds {
         load.until_killed(&mut orlop, &mut random).await;

@@ -103,5 +103,6 @@ async fn is_whole(http: &Http, repository: &str, digest: &str, layer: &[u8]) -> 
 }
 
 async fn on_faulty_disk() -> Orlop {
-    Orlop::start(Options { faulty_disk: true, ..Options::default() }).await
+    let config = Some("[registry]\nupload_lease_seconds = 1\n".into());
+    Orlop::start(Options { faulty_disk: true, config, ..Options::default() }).await
 }
