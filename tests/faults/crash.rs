@@ -37,7 +37,10 @@ async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
     }
     assert!(orlop.stop().await.success());
     let blobs = data::check(&orlop, &orlop.data_dir()).await;
-    println!("{rounds} kills, {}, {blobs} blobs at the end, slowest start {slowest:?}", load.tally());
+    println!(
+        "{rounds} kills, {}, {blobs} blobs at the end, slowest start {slowest:?}",
+        load.tally()
+    );
 }
 
 /// What the end of the server may do to an unfinished upload.
@@ -90,7 +93,8 @@ impl Load {
     }
 
     pub async fn check(&mut self, orlop: &Orlop, round: usize) {
-        let checking = self.clients.drain(..).map(|client| tokio::spawn(client.check(orlop.http())));
+        let checking =
+            self.clients.drain(..).map(|client| tokio::spawn(client.check(orlop.http())));
         for client in checking.collect::<Vec<_>>() {
             self.clients.push(client.await.unwrap_or_else(|_| panic!("round {round}")));
         }

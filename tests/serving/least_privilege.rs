@@ -38,7 +38,9 @@ async fn it_serves_as_nobody_with_a_read_only_root() {
 
     let mut server = start(folder.path());
     let stdout = server.stdout.take().expect("stdout is piped");
-    let line = tokio::time::timeout(TIME_LIMIT, BufReader::new(stdout).lines().next_line()).await;
+    // Kept, as the server has more to say.
+    let mut lines = BufReader::new(stdout).lines();
+    let line = tokio::time::timeout(TIME_LIMIT, lines.next_line()).await;
     let line = line.expect("the server says nothing").expect("it says text").unwrap_or_default();
     let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("it says {line:?}"));
     let http = Http::new(url.trim_end_matches('/').to_owned(), None).signed_in_as(ADMIN, PASSWORD);
