@@ -116,10 +116,29 @@ mod tests {
     #[test]
     fn private_addresses_are_out_of_reach() {
         for address in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1",
-            "0.0.0.0", "255.255.255.255", "224.0.0.1", "192.0.0.192", "198.18.0.1", "::", "::1",
-            "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254", "64:ff9b::a00:1", "2002:a00:1::", "2001::1", "::7f00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "192.0.0.192",
+            "198.18.0.1",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "2001::1",
+            "::7f00:1",
         ] {
             assert!(!covers(&[], address), "{address}");
         }
@@ -151,10 +170,8 @@ mod tests {
         let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
         let client = Reach::new(&[]).client().no_proxy().build().unwrap();
         let error = client.get(&url).send().await.unwrap_err();
-        let mut causes = std::iter::successors(
-            std::error::Error::source(&error),
-            |&cause| cause.source(),
-        );
+        let mut causes =
+            std::iter::successors(std::error::Error::source(&error), |&cause| cause.source());
         assert!(causes.any(|cause| cause.to_string().contains("private address")), "{error:?}");
         assert!(futures_util::FutureExt::now_or_never(listener.accept()).is_none());
     }

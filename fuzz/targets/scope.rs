@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use orlop::auth::{Pattern, Scope};
+use orlop::auth::Scope;
+use orlop::oci::RepositoryPattern;
 
 fuzz_target!(|text: &str| {
     let scopes = Scope::parse_all([text]);
@@ -12,7 +13,7 @@ fuzz_target!(|text: &str| {
             assert!(text.contains(name.as_str()));
         }
     }
-    if let Ok(pattern) = Pattern::parse(text) {
+    if let Ok(pattern) = RepositoryPattern::parse(text) {
         assert_eq!(pattern.intersection(&pattern).map(|both| both.to_string()), Some(text.to_owned()));
     }
 });

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, PASSWORD, Registry, basic};
+use crate::harness::{Answer, PASSWORD, Registry, SERVICE, basic};
 use crate::support::digest_of;
 use crate::support::http::{OCI_INDEX, OCI_MANIFEST};
 
@@ -23,6 +23,7 @@ async fn ask(
     let request = Request::builder()
         .method(method)
         .uri(path)
+        .header(header::HOST, SERVICE)
         .header(header::AUTHORIZATION, authorization)
         .header(header::CONTENT_TYPE, content.0);
     registry.send(request.body(Body::from(content.1.to_owned())).unwrap()).await

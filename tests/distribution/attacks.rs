@@ -46,7 +46,9 @@ async fn no_path_leads_out_of_the_data_folder() {
     std::fs::write(&outside, "nobody may read this").unwrap();
     let authorization = basic(ADMIN, PASSWORD);
     let digest = digest_of("x");
-    for up in ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..%5c", "..%c0%af", "%252e%252e%252f", "..;/"] {
+    for up in
+        ["../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..%5c", "..%c0%af", "%252e%252e%252f", "..;/"]
+    {
         let up = up.repeat(6);
         for target in [
             format!("/{up}outside"),
@@ -77,7 +79,10 @@ async fn no_path_leads_out_of_the_data_folder() {
     assert_eq!(std::fs::read_to_string(&outside).unwrap(), "nobody may read this");
     let beside = files(outside.parent().unwrap());
     let of_database = |path: &String| path.contains("orlop.db");
-    assert!(beside.iter().all(|path| of_database(path) || path.ends_with("/outside")), "{beside:?}");
+    assert!(
+        beside.iter().all(|path| of_database(path) || path.ends_with("/outside")),
+        "{beside:?}"
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,9 @@ async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
     let rounds = setting("ORLOP_TORTURE_ROUNDS", 4);
     let mut random = Random::start();
     let mut load = Load::new(&mut random, Uploads::StandFast);
-    let mut orlop = Orlop::start(Options::default()).await;
+    // On PostgreSQL the next server waits so long for uploads of the one before.
+    let config = Some("[registry]\nupload_lease_seconds = 1\n".into());
+    let mut orlop = Orlop::start(Options { config, ..Options::default() }).await;
     let mut slowest = Duration::ZERO;
     for round in 1..=rounds {
         load.until_killed(&mut orlop, &mut random).await;
@@ -35,7 +37,10 @@ async fn kills_lose_nothing_acknowledged_and_leave_nothing_half_done() {
     }
     assert!(orlop.stop().await.success());
     let blobs = data::check(&orlop, &orlop.data_dir()).await;
-    println!("{rounds} kills, {}, {blobs} blobs at the end, slowest start {slowest:?}", load.tally());
+    println!(
+        "{rounds} kills, {}, {blobs} blobs at the end, slowest start {slowest:?}",
+        load.tally()
+    );
 }
 
 /// What the end of the server may do to an unfinished upload.
@@ -88,7 +93,8 @@ impl Load {
     }
 
     pub async fn check(&mut self, orlop: &Orlop, round: usize) {
-        let checking = self.clients.drain(..).map(|client| tokio::spawn(client.check(orlop.http())));
+        let checking =
+            self.clients.drain(..).map(|client| tokio::spawn(client.check(orlop.http())));
         for client in checking.collect::<Vec<_>>() {
             self.clients.push(client.await.unwrap_or_else(|_| panic!("round {round}")));
         }

@@ -41,11 +41,21 @@ const DAMAGE: [(&str, &str); 4] = [
 /// Fails unless the server's database is sound and every blob's row has its bytes in `folder`.
 /// Gives the number of blobs.
 pub async fn check(orlop: &Orlop, folder: &Path) -> usize {
-    if orlop.is_on_postgres() {
-        check_both(orlop.database_url(), folder).await
+    let url = if orlop.is_on_postgres() {
+        orlop.database_url().to_owned()
     } else {
-        check_both(&Database::sqlite_url(&folder.join("orlop.db")), folder).await
+        Database::sqlite_url(&folder.join("orlop.db"))
+    };
+    if !orlop.is_on_s3() {
+        return check_both(&url, folder).await;
     }
+    let blobs = check_rows(&url).await;
+    let keys = orlop.stored_blobs().await;
+    for Blob { digest, location, .. } in &blobs {
+        let key = location.clone().unwrap_or_else(|| path_of(digest));
+        assert!(keys.contains(&key), "no object {key} for {digest}");
+    }
+    blobs.len()
 }
 
 /// As [`check`], of a server that runs and is idle, in a folder that SQLite cannot reach.
@@ -60,7 +70,31 @@ pub async fn check_copy(orlop: &Orlop, folder: &Path) -> usize {
     check_both(&Database::sqlite_url(&copy.path().join("orlop.db")), folder).await
 }
 
+#[derive(sqlx::FromRow)]
+struct Blob {
+    digest: String,
+    size: i64,
+    location: Option<String>,
+}
+
+/// Where a blob is whose row names no place.
+fn path_of(digest: &str) -> String {
+    let hex = digest.strip_prefix("sha256:").expect("the tests use no other");
+    format!("blobs/sha256/{}/{hex}", &hex[..2])
+}
+
 async fn check_both(url: &str, folder: &Path) -> usize {
+    let blobs = check_rows(url).await;
+    for Blob { digest, size, .. } in &blobs {
+        let path = folder.join(path_of(digest));
+        let content = std::fs::read(&path)
+            .unwrap_or_else(|error| panic!("no file for {digest}: {error}: {}", path.display()));
+        assert_eq!((content.len() as u64, digest_of(content)), (*size as u64, digest.clone()));
+    }
+    blobs.len()
+}
+
+async fn check_rows(url: &str) -> Vec<Blob> {
     let database = Database::open(url, 2).await.expect("it can be opened");
     let mut connection = database.read().await.expect("it can be read");
     if url.starts_with("sqlite:") {
@@ -74,19 +108,9 @@ async fn check_both(url: &str, folder: &Path) -> usize {
         let found = texts(&mut connection, query).await;
         assert!(found.is_empty(), "{what}: {found:?}");
     }
-    let blobs: Vec<(String, i64)> =
-        sqlx::query_as("SELECT digest, size FROM blobs WHERE state = 'present'")
-            .fetch_all(&mut *connection)
-            .await
-            .expect("there is a table of blobs");
-    for (digest, size) in &blobs {
-        let hex = digest.strip_prefix("sha256:").expect("the tests use no other");
-        let path = folder.join("blobs/sha256").join(&hex[..2]).join(hex);
-        let content = std::fs::read(&path)
-            .unwrap_or_else(|error| panic!("no file for {digest}: {error}: {}", path.display()));
-        assert_eq!((content.len() as u64, digest_of(content)), (*size as u64, digest.clone()));
-    }
-    blobs.len()
+    let blobs = "SELECT digest, size, location FROM blobs WHERE state = 'present'";
+    let blobs = sqlx::query_as(blobs).fetch_all(&mut *connection).await;
+    blobs.expect("there is a table of blobs")
 }
 
 async fn texts(database: &mut AnyConnection, query: &'static str) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! order of their requests would show them, each at one moment between request and answer; also
 //! while a server is killed.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -171,32 +172,33 @@ async fn on_tag(
         5 => OnTag::SetLock(false),
         _ => OnTag::Pull,
     };
-    let (http, tag, indexes) = (&http, &tag, &indexes);
-    record(OPERATIONS, choose, |input| async move {
-        let path = format!("/v2/a/manifests/{tag}");
-        let request = match input {
-            OnTag::Push(n) => http
-                .request(Method::PUT, &path)
-                .header("content-type", OCI_INDEX)
-                .body(indexes[n].clone()),
-            OnTag::Delete => http.request(Method::DELETE, &path),
-            OnTag::Pull => http.request(Method::GET, &path),
-            OnTag::SetLock(is_locked) => {
-                let body = json!({ "writeEnabled": !is_locked, "deleteEnabled": !is_locked });
-                http.request(Method::PATCH, &format!("/acr/v1/a/_tags/{tag}")).json(&body)
-            }
-        };
-        let answer = operation::send(request).await?;
-        let status = answer.status().as_u16();
-        if !matches!(input, OnTag::Pull) {
-            return Some(Seen::Status(status));
+    record(OPERATIONS, choose, |input| do_on_tag(http.clone(), tag.clone(), indexes.clone(), input))
+        .await
+}
+
+async fn do_on_tag(http: Http, tag: String, indexes: Vec<String>, input: OnTag) -> Option<Seen> {
+    let path = format!("/v2/a/manifests/{tag}");
+    let request = match input {
+        OnTag::Push(n) => http
+            .request(Method::PUT, &path)
+            .header("content-type", OCI_INDEX)
+            .body(indexes[n].clone()),
+        OnTag::Delete => http.request(Method::DELETE, &path),
+        OnTag::Pull => http.request(Method::GET, &path),
+        OnTag::SetLock(is_locked) => {
+            let body = json!({ "writeEnabled": !is_locked, "deleteEnabled": !is_locked });
+            http.request(Method::PATCH, &format!("/acr/v1/a/_tags/{tag}")).json(&body)
         }
-        let content = answer.text().await.ok()?;
-        let found = indexes.iter().position(|index| *index == content);
-        assert_eq!(found.is_some(), status == 200, "{status}: {content}");
-        Some(Seen::Index(found))
-    })
-    .await
+    };
+    let answer = operation::send(request).await?;
+    let status = answer.status().as_u16();
+    if !matches!(input, OnTag::Pull) {
+        return Some(Seen::Status(status));
+    }
+    let content = answer.text().await.ok()?;
+    let found = indexes.iter().position(|index| *index == content);
+    assert_eq!(found.is_some(), status == 200, "{status}: {content}");
+    Some(Seen::Index(found))
 }
 
 /// An upload session: bytes received, or none when it is over.
@@ -249,7 +251,7 @@ async fn on_upload(
     http: Http,
     location: String,
 ) -> Vec<Operation<OnUpload, Answer>> {
-    let believed = AtomicUsize::new(0);
+    let believed = Arc::new(AtomicUsize::new(0));
     let choose = || match random.below(20) {
         0..12 => {
             let from = believed.load(Relaxed);
@@ -258,27 +260,32 @@ async fn on_upload(
         12..19 => OnUpload::Look,
         _ => OnUpload::Cancel,
     };
-    let (http, location, believed) = (&http, &location, &believed);
-    record(OPERATIONS, choose, |input| async move {
-        let request = match input {
-            OnUpload::Append(from, to) => http
-                .request(Method::PATCH, location)
-                .header("content-range", format!("{from}-{}", to - 1))
-                .body(vec![b'x'; to - from]),
-            OnUpload::Look => http.request(Method::GET, location),
-            OnUpload::Cancel => http.request(Method::DELETE, location),
-        };
-        let answer = operation::send(request).await?;
-        let status = answer.status().as_u16();
-        // A crash of its holder leaves a session to whoever comes next, not to this request.
-        let Some(range) = answer.headers().get("range").filter(|_| status != 416) else {
-            return Some(Answer::Status(status));
-        };
-        let last = range.to_str().ok()?.strip_prefix("0-")?;
-        // Chunks have two bytes or more, so that 0-0 is the empty session.
-        let received = last.parse().map_or(0, |last: usize| if last == 0 { 0 } else { last + 1 });
-        believed.store(received, Relaxed);
-        Some(Answer::Received(received))
-    })
-    .await
+    let perform = |input| do_on_upload(http.clone(), location.clone(), believed.clone(), input);
+    record(OPERATIONS, choose, perform).await
+}
+
+async fn do_on_upload(
+    http: Http,
+    location: String,
+    believed: Arc<AtomicUsize>,
+    input: OnUpload,
+) -> Option<Answer> {
+    let request = match input {
+        OnUpload::Append(from, to) => http
+            .request(Method::PATCH, &location)
+            .header("content-range", format!("{from}-{}", to - 1))
+            .body(vec![b'x'; to - from]),
+        OnUpload::Look => http.request(Method::GET, &location),
+        OnUpload::Cancel => http.request(Method::DELETE, &location),
+    };
+    let answer = operation::send(request).await?;
+    let status = answer.status().as_u16();
+    let Some(range) = answer.headers().get("range").filter(|_| status != 416) else {
+        return Some(Answer::Status(status));
+    };
+    let last = range.to_str().ok()?.strip_prefix("0-")?;
+    // Chunks have two bytes or more, so that 0-0 is the empty session.
+    let received = last.parse().map_or(0, |last: usize| if last == 0 { 0 } else { last + 1 });
+    believed.store(received, Relaxed);
+    Some(Answer::Received(received))
 }

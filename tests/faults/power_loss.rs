@@ -36,7 +36,7 @@ async fn power_failures_lose_nothing_acknowledged() {
         "{rounds} power failures, {lost} changes lost, {}, {blobs} blobs at the end",
         load.tally()
     );
-    assert!(lost > rounds, "hardly anything was ever lost");
+    assert!(lost > 0, "nothing was ever lost");
 }
 
 /// Shows that the experiment would notice a sync that is missing.
@@ -44,7 +44,8 @@ async fn power_failures_lose_nothing_acknowledged() {
 async fn without_a_sync_of_any_kind_something_is_lost() {
     assert!(survives(0).await);
     for (kind, what) in [(kind::UPLOAD, "bytes"), (kind::FOLDER, "folders"), (kind::WAL, "rows")] {
-        if kind == kind::WAL && std::env::var("ORLOP_TEST_DATABASE").is_ok_and(|it| it != "sqlite") {
+        if kind == kind::WAL && std::env::var("ORLOP_TEST_DATABASE").is_ok_and(|it| it != "sqlite")
+        {
             continue;
         }
         assert!(!survives(kind).await, "nothing is lost without a sync of {what}");
@@ -103,5 +104,6 @@ async fn is_whole(http: &Http, repository: &str, digest: &str, layer: &[u8]) -> 
 }
 
 async fn on_faulty_disk() -> Orlop {
-    Orlop::start(Options { faulty_disk: true, ..Options::default() }).await
+    let config = Some("[registry]\nupload_lease_seconds = 1\n".into());
+    Orlop::start(Options { faulty_disk: true, config, ..Options::default() }).await
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod command_line;
+mod least_privilege;
 mod limits;
 mod observation;
 mod served;

@@ -241,6 +241,10 @@ impl Orlop {
         self.database.is_postgres()
     }
 
+    pub fn is_on_s3(&self) -> bool {
+        self.s3.is_some()
+    }
+
     pub fn database_url(&self) -> &str {
         self.database.url()
     }

@@ -55,7 +55,10 @@ impl Auth {
         new: &NewIssuer<'_>,
     ) -> Result<TrustedIssuer, AdministrationError> {
         check_plain_name("issuer", new.name)?;
-        self.0.providers.url(new.url).map_err(|error| AdministrationError::invalid(error.to_string()))?;
+        self.0
+            .providers
+            .url(new.url)
+            .map_err(|error| AdministrationError::invalid(error.to_string()))?;
         if new.audience.is_empty() {
             return Err(AdministrationError::invalid(
                 "the audience is missing: name what the issuer writes into the claim aud of tokens \

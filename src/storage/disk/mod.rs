@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use folders::{DurableFolders, sync_folder};
 pub use folders::make_folder;
+use folders::{DurableFolders, sync_folder};
 pub use reader::FileReader;
 pub use writer::FileWriter;
 
