@@ -150,6 +150,12 @@ fn statements(size: Size) -> Vec<(String, i64)> {
 
 /// Makes all rows.
 pub async fn fill(database: &Database, size: Size) {
+    if !database.is_shared() {
+        // The indexes in memory while all is written; SQLite has one connection that writes.
+        let mut transaction = database.begin().await.expect("the database is there");
+        let cache = sqlx::query("PRAGMA cache_size = -1000000");
+        cache.execute(&mut *transaction).await.expect("SQLite takes it");
+    }
     // How the two write bytes.
     let bytes = if database.is_shared() { "BYTEA '\\x" } else { "x'" };
     let now = now().to_string();
