@@ -26,10 +26,10 @@ impl Connection {
     }
 
     /// Sends a request, whose head ends with an empty line, and reads the whole answer.
-    pub async fn ask(&mut self, head: &str, body: &[u8]) -> Answer {
+    pub async fn ask(&mut self, head: &str, body: &[&[u8]]) -> Answer {
         self.stream.write_all(head.as_bytes()).await.expect("the server reads");
-        if !body.is_empty() {
-            self.stream.write_all(body).await.expect("the server reads");
+        for part in body {
+            self.stream.write_all(part).await.expect("the server reads");
         }
         self.answer(head.starts_with("HEAD ")).await
     }
@@ -52,9 +52,13 @@ impl Connection {
                 key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
             })
         };
-        let length = field("content-length").and_then(|text| text.parse().ok());
-        let body: u64 = if is_head { 0 } else { length.unwrap_or(0) };
+        let length = field("content-length").and_then(|text| text.parse::<u64>().ok());
+        let is_chunked = length.is_none() && field("transfer-encoding").is_some();
         let location = field("location");
+        if is_chunked {
+            return Answer { status, location, body: self.chunks(end, read).await };
+        }
+        let body = if is_head { 0 } else { length.unwrap_or(0) };
         let mut left = body - (read - end) as u64;
         while left > 0 {
             let length = self.stream.read(&mut self.buffer).await.expect("the body comes whole");
@@ -63,55 +67,78 @@ impl Connection {
         }
         Answer { status, location, body }
     }
+
+    /// A body in chunks, of which `begin..end` of the buffer came already. Lists are small: it ends
+    /// with the empty chunk, which no list holds.
+    async fn chunks(&mut self, begin: usize, end: usize) -> u64 {
+        let mut body = self.buffer[begin..end].to_vec();
+        while !body.ends_with(b"0\r\n\r\n") {
+            let length = self.stream.read(&mut self.buffer).await.expect("the body comes whole");
+            assert!(length > 0, "the body was cut short");
+            body.extend_from_slice(&self.buffer[..length]);
+        }
+        body.len() as u64
+    }
 }
 
-/// Sends one request again and again over `connections` for `time`; answers a second.
-pub async fn requests_a_second(
+/// What was done in a time.
+#[derive(Clone, Copy, Default)]
+pub struct Done {
+    pub requests: u64,
+    pub bytes: u64,
+    pub time: Duration,
+}
+
+/// Sends one request after the other over `connections` for `time`. `head` gives the head of the
+/// n-th request of a connection.
+pub async fn repeat(
     address: SocketAddr,
-    head: &str,
+    head: impl Fn(usize) -> String + Clone + Send + 'static,
     connections: usize,
     time: Duration,
-) -> f64 {
-    let mut clients = Vec::new();
+) -> Done {
     let started = Instant::now();
-    for _ in 0..connections {
-        let head = head.to_owned();
-        clients.push(tokio::spawn(async move {
+    let clients = (0..connections).map(|client| {
+        let head = head.clone();
+        tokio::spawn(async move {
             let mut connection = Connection::open(address).await;
-            let mut answers = 0u32;
+            let mut done = Done::default();
+            let mut number = client;
             while started.elapsed() < time {
+                let head = head(number);
                 let answer = connection.ask(&head, &[]).await;
-                assert_eq!(answer.status, 200, "{head}");
-                answers += 1;
+                assert!(matches!(answer.status, 200 | 206), "{}: {head}", answer.status);
+                done.requests += 1;
+                done.bytes += answer.body;
+                number += connections;
             }
-            answers
-        }));
+            done
+        })
+    });
+    let mut sum = Done::default();
+    for client in clients.collect::<Vec<_>>() {
+        let done = client.await.expect("no client fails");
+        sum.requests += done.requests;
+        sum.bytes += done.bytes;
     }
-    let mut answers = 0.0;
-    for client in clients {
-        answers += f64::from(client.await.expect("no client fails"));
-    }
-    answers / started.elapsed().as_secs_f64()
+    Done { time: started.elapsed(), ..sum }
 }
 
-/// Reads one resource whole over each of `connections` at once; bytes a second.
-pub async fn bytes_a_second(address: SocketAddr, head: &str, connections: usize) -> f64 {
+/// Reads one resource whole over each of `connections` at once.
+pub async fn read_at_once(address: SocketAddr, head: &str, connections: usize) -> Done {
     let started = Instant::now();
-    let mut clients = Vec::new();
-    for _ in 0..connections {
+    let clients = (0..connections).map(|_| {
         let head = head.to_owned();
-        clients.push(tokio::spawn(async move {
+        tokio::spawn(async move {
             let mut connection = Connection::open(address).await;
             let answer = connection.ask(&head, &[]).await;
             assert_eq!(answer.status, 200, "{head}");
             answer.body
-        }));
-    }
+        })
+    });
     let mut bytes = 0;
-    for client in clients {
+    for client in clients.collect::<Vec<_>>() {
         bytes += client.await.expect("no client fails");
     }
-    #[expect(clippy::cast_precision_loss, reason = "a rate needs no more digits")]
-    let bytes = bytes as f64;
-    bytes / started.elapsed().as_secs_f64()
+    Done { requests: connections as u64, bytes, time: started.elapsed() }
 }

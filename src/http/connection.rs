@@ -12,9 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::metrics::Metrics;
+use super::send_file::{self, Next, Window};
 use crate::settings::ServerSettings;
 
 /// All open connections of a server.
@@ -23,6 +25,7 @@ pub struct Connections {
     seconds: Arc<AtomicU32>,
     header_timeout: u32,
     idle_timeout: u32,
+    sends_files: bool,
     metrics: Metrics,
 }
 
@@ -48,6 +51,8 @@ pub struct Connection {
     wrote_at: AtomicU32,
     answered_at: AtomicU32,
     overdue: Notify,
+    /// What goes out of files; none if the connection cannot send them (see [`send_file`]).
+    pub window: Option<Arc<Window>>,
 }
 
 /// Keeps a connection among the open ones.
@@ -64,6 +69,7 @@ impl Connections {
             seconds: Arc::default(),
             header_timeout: settings.header_timeout_seconds,
             idle_timeout: settings.idle_timeout_seconds,
+            sends_files: cfg!(target_os = "linux") && settings.tls_cert.is_none(),
             metrics,
         }
     }
@@ -81,6 +87,7 @@ impl Connections {
             wrote_at: AtomicU32::new(now),
             answered_at: AtomicU32::new(now),
             overdue: Notify::new(),
+            window: self.sends_files.then(Arc::default),
         });
         let mut open = self.lock();
         let number = open.next;
@@ -175,13 +182,13 @@ impl Connection {
     }
 }
 
-/// A stream that notes when bytes move.
-pub struct Watched<S> {
-    pub stream: S,
+/// A stream that notes when bytes move, and sends files.
+pub struct Watched {
+    pub stream: TcpStream,
     pub connection: Arc<Connection>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl AsyncRead for Watched {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -194,12 +201,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl AsyncWrite for Watched {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        send_file::check(bytes)?;
         let this = self.get_mut();
         let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes))?;
         this.connection.wrote();
@@ -211,9 +219,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.stream).poll_write_vectored(context, slices))?;
-        this.connection.wrote();
+        let Self { stream, connection } = self.get_mut();
+        let next = match &connection.window {
+            Some(window) => window.next(slices)?,
+            None => Next::Bytes(slices),
+        };
+        let written = match next {
+            Next::Bytes(slices) => ready!(Pin::new(stream).poll_write_vectored(context, slices))?,
+            Next::File(file) => ready!(file.poll_send(stream, context))?,
+        };
+        connection.wrote();
         Poll::Ready(Ok(written))
     }
 

@@ -28,6 +28,7 @@ mod origin;
 pub mod query;
 mod request_id;
 pub mod route;
+mod send_file;
 pub mod server;
 mod tls;
 mod unread;

@@ -15,9 +15,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::IntoResponse as _;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tower::Service as _;
@@ -25,6 +25,7 @@ use tracing::{Instrument as _, Span};
 
 use super::connection::Connection;
 use super::metrics::Metrics;
+use super::send_file::{FileBody, FileToSend, MaySendFile, Piece};
 use super::{Error, access_log, request_id};
 
 /// Put into the extensions of an answer: the route by which metrics count it. Without it, the
@@ -72,6 +73,7 @@ pub async fn answer(
         record.route = route;
     }
     record.user = extensions.remove();
+    let file = extensions.remove::<FileToSend>();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(request_id::HEADER, id.clone());
@@ -80,7 +82,13 @@ pub async fn answer(
         let (name, value) = API_VERSION;
         headers.insert(name, value);
     }
-    Ok(response.map(|body| ObservedBody::new(body, record)))
+    Ok(response.map(|body| {
+        let content = match (file, &record.connection.window) {
+            (Some(file), Some(window)) => Content::File(FileBody::new(file, Arc::clone(window))),
+            _ => Content::Bytes(body),
+        };
+        ObservedBody::new(content, record)
+    }))
 }
 
 fn is_of_api(path: &str) -> bool {
@@ -117,6 +125,10 @@ fn prepare(request: Request<Incoming>, record: &Record) -> Request<Body> {
     });
     let client = SocketAddr::new(record.client, record.connection.remote.port());
     request.extensions_mut().insert(ConnectInfo(client));
+    let is_http1 = matches!(request.version(), Version::HTTP_10 | Version::HTTP_11);
+    if is_http1 && record.connection.window.is_some() {
+        request.extensions_mut().insert(MaySendFile);
+    }
     request
 }
 
@@ -245,36 +257,66 @@ impl Drop for ReceivedBody {
 
 /// The body of an answer.
 pub struct ObservedBody {
-    body: Body,
+    content: Content,
     record: Record,
 }
 
+enum Content {
+    Bytes(Body),
+    File(FileBody),
+}
+
+impl Content {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
+        match self {
+            Self::Bytes(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                Poll::Ready(frame.map(|frame| Ok(frame?.map_data(Piece::Bytes))))
+            }
+            Self::File(file) => {
+                let frame = ready!(file.poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)))
+            }
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Bytes(body) => body.is_end_stream(),
+            Self::File(file) => file.remaining() == 0,
+        }
+    }
+}
+
 impl ObservedBody {
-    fn new(body: Body, mut record: Record) -> Self {
+    fn new(content: Content, mut record: Record) -> Self {
         // Hyper does not ask for the body of an answer that has none.
-        record.is_whole = body.is_end_stream() || record.method == Method::HEAD;
+        record.is_whole = content.is_end() || record.method == Method::HEAD;
         record.connection.body_started();
-        Self { body, record }
+        Self { content, record }
     }
 }
 
 impl http_body::Body for ObservedBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = axum::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Self { body, record } = self.get_mut();
+    ) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
+        let Self { content, record } = self.get_mut();
         let entered = record.span.enter();
-        let frame = ready!(Pin::new(&mut *body).poll_frame(context));
+        let frame = ready!(content.poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                let bytes = frame.data_ref().map_or(0, Buf::remaining);
                 record.bytes_sent += bytes as u64;
                 record.metrics.sent(bytes);
-                record.is_whole = body.is_end_stream();
+                record.is_whole = content.is_end();
             }
             Some(Err(error)) => {
                 tracing::error!(error = error as &dyn std::error::Error, "an answer broke off");
@@ -286,11 +328,14 @@ impl http_body::Body for ObservedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.content.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.content {
+            Content::Bytes(body) => body.size_hint(),
+            Content::File(file) => SizeHint::with_exact(file.remaining()),
+        }
     }
 }
 

@@ -1,21 +1,25 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Connection as _, Executor as _, Transaction};
+use sqlx::{Any, AnyPool, Connection as _, Executor as _};
 
-use super::MetadataError;
+use super::sqlite_log::SqliteLog;
+use super::{MetadataError, Transaction};
 
 /// Connections to SQLite for reading beside the one that writes.
 const SQLITE_READERS: u32 = 8;
 
-/// How each SQLite connection is set up: readers go on beside the writer, and a commit is on the
-/// disk when it returns.
+/// How each SQLite connection is set up: readers go on beside the writer, and a commit does not wait
+/// for the disk, which [`Transaction::commit`] does in its stead. A checkpoint, which does wait,
+/// comes with every 16 MiB of the log.
 const SQLITE_SESSION: &str = "\
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA wal_autocheckpoint = 4096;
     PRAGMA foreign_keys = ON;
     PRAGMA busy_timeout = 10000;
     PRAGMA cache_size = -16384;
@@ -45,6 +49,8 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 pub struct Database {
     readers: AnyPool,
     writers: AnyPool,
+    /// Of SQLite in a file.
+    log: Option<Arc<SqliteLog>>,
     engine: Engine,
 }
 
@@ -104,7 +110,8 @@ impl Database {
         let writers = pool().max_connections(1).connect(url).await?;
         SQLITE_MIGRATIONS.run(&writers).await?;
         let readers = pool().max_connections(SQLITE_READERS).connect(url).await?;
-        Ok(Self { readers, writers, engine: Engine::Sqlite })
+        let log = SqliteLog::open(&writers).await?.map(Arc::new);
+        Ok(Self { readers, writers, log, engine: Engine::Sqlite })
     }
 
     async fn open_postgres(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
@@ -133,7 +140,7 @@ impl Database {
             })
             .connect(url)
             .await?;
-        Ok(Self { readers: pool.clone(), writers: pool, engine: Engine::Postgres })
+        Ok(Self { readers: pool.clone(), writers: pool, log: None, engine: Engine::Postgres })
     }
 
     /// Whether other processes may work on this database at the same time.
@@ -151,7 +158,7 @@ impl Database {
     /// On SQLite it is the only one. On PostgreSQL others commit meanwhile, and each query sees
     /// what was committed before it: what a decision depends on must be held by a row lock, in the
     /// order repository, blob, manifest, tag.
-    pub async fn begin(&self) -> Result<Transaction<'static, Any>, MetadataError> {
+    pub async fn begin(&self) -> Result<Transaction, MetadataError> {
         let statement = match self.engine {
             Engine::Sqlite => "BEGIN IMMEDIATE",
             Engine::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -163,16 +170,22 @@ impl Database {
                 Err(sqlx::Error::InvalidSavePointStatement) if self.engine == Engine::Sqlite => {
                     self.writers.acquire().await?.close().await?;
                 }
-                begun => return Ok(begun?),
+                begun => return Ok(Transaction::new(begun?, self.log.clone())),
             }
         }
     }
 
+    /// A connection for one statement that is a transaction of its own, and lasts as one by
+    /// [`Transaction::commit_unsynced`].
+    ///
+    /// # Errors
+    /// [`MetadataError`] if the database does not answer.
+    pub async fn write_unsynced(&self) -> Result<PoolConnection<Any>, MetadataError> {
+        Ok(self.writers.acquire().await?)
+    }
+
     /// As [`Database::begin`], and no other of its kind goes on until it ends.
-    pub async fn begin_alone(
-        &self,
-        kind: Alone,
-    ) -> Result<Transaction<'static, Any>, MetadataError> {
+    pub async fn begin_alone(&self, kind: Alone) -> Result<Transaction, MetadataError> {
         let mut transaction = self.begin().await?;
         if self.engine == Engine::Postgres {
             sqlx::query("SELECT pg_advisory_xact_lock($1)")

@@ -1,3 +1,6 @@
+use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+use std::sync::Arc;
+
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
     #[error("the database failed: {0}")]
@@ -9,6 +12,9 @@ pub enum MetadataError {
          postgres://USER:PASSWORD@HOST/DATABASE"
     )]
     Engine(Box<str>),
+    /// A commit was made, but may be lost should the machine crash now.
+    #[error("the database's log did not reach the disk: {0}")]
+    Log(#[source] Arc<std::io::Error>),
     /// Something else than Orlop wrote to the database, or it is damaged.
     #[error("the database holds {value:?} as {column}, which is not valid")]
     Damaged { column: &'static str, value: String },
@@ -29,7 +35,14 @@ pub enum Failure {
 
 impl MetadataError {
     pub fn failure(&self) -> Failure {
-        let Self::Database(error) = self else { return Failure::Lasting };
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Log(error) if matches!(error.kind(), StorageFull | QuotaExceeded) => {
+                return Failure::Full;
+            }
+            Self::Log(_) => return Failure::Passing,
+            _ => return Failure::Lasting,
+        };
         match error {
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed

@@ -31,9 +31,11 @@ mod rows;
 pub mod scope_maps;
 pub mod search;
 pub mod signing_keys;
+mod sqlite_log;
 pub mod tag_history;
 pub mod tag_records;
 pub mod tags;
+mod transaction;
 pub mod trusted_issuers;
 pub mod uploads;
 
@@ -43,6 +45,7 @@ pub use error::{Failure, MetadataError};
 pub use locking::retry;
 pub use name_range::NameRange;
 pub use order::{Order, Place};
+pub use transaction::Transaction;
 
 /// Microseconds since 1970, UTC: the time as all rows keep it.
 pub fn now() -> i64 {

@@ -92,6 +92,7 @@ pub struct HeldUpload {
     pub leased_until: Option<i64>,
     /// Where a request put the bytes that did not make a blob of them in the end.
     pub placed: Option<Placed>,
+    pub expires_at: i64,
 }
 
 /// Where the bytes of a session were being put to become a blob.
@@ -118,7 +119,7 @@ pub async fn hold(
 ) -> Result<Option<HeldUpload>, MetadataError> {
     let sql = format!(
         "SELECT id, repository, algorithm, received, hash_state, storage_handle, lease, lease_until,
-                placed_digest, placed_location
+                expires_at, placed_digest, placed_location
          FROM uploads
          WHERE id = $1 AND repository = $2 AND expires_at > $3{}",
         RowLock::Alone.clause(connection)
@@ -135,9 +136,12 @@ pub async fn hold(
     Ok(Some(HeldUpload {
         upload: Upload::from_row(&row)?,
         leased_until: lease.map(|_| lease_until),
+        expires_at: row.try_get("expires_at")?,
         placed: Placed::from_row(&row)?,
     }))
 }
+
+// A lease of none below is that of the only process on the database, whose rows name no holder.
 
 /// Takes the right to write to a session that is held, until `until`. Where bytes were put before is
 /// forgotten.
@@ -160,19 +164,28 @@ pub async fn take_lease(
     Ok(())
 }
 
+/// Forgets where bytes of a session were put before.
+pub async fn forget_placed(connection: &mut AnyConnection, id: Uuid) -> Result<(), MetadataError> {
+    sqlx::query("UPDATE uploads SET placed_digest = NULL, placed_location = NULL WHERE id = $1")
+        .bind(id.to_string())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Holds a lease longer; whether it is still held.
 pub async fn renew_lease(
     connection: &mut AnyConnection,
     id: Uuid,
-    lease: Uuid,
+    lease: Option<Uuid>,
     until: i64,
     expires_at: i64,
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(
-        "UPDATE uploads SET lease_until = $3, expires_at = $4 WHERE id = $1 AND lease = $2",
+        "UPDATE uploads SET lease_until = $3, expires_at = $4 WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(id.to_string())
-    .bind(lease.to_string())
+    .bind(lease.map(|lease| lease.to_string()))
     .bind(until)
     .bind(expires_at)
     .execute(connection)
@@ -184,7 +197,7 @@ pub async fn renew_lease(
 pub async fn place(
     connection: &mut AnyConnection,
     id: Uuid,
-    lease: Uuid,
+    lease: Option<Uuid>,
     until: i64,
     expires_at: i64,
     placed: &Placed,
@@ -192,10 +205,10 @@ pub async fn place(
     let done = sqlx::query(
         "UPDATE uploads
          SET lease_until = $3, expires_at = $4, placed_digest = $5, placed_location = $6
-         WHERE id = $1 AND lease = $2",
+         WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(id.to_string())
-    .bind(lease.to_string())
+    .bind(lease.map(|lease| lease.to_string()))
     .bind(until)
     .bind(expires_at)
     .bind(placed.digest.as_str())
@@ -209,17 +222,17 @@ pub async fn place(
 pub async fn save(
     connection: &mut AnyConnection,
     upload: &Upload,
-    lease: Uuid,
+    lease: Option<Uuid>,
     expires_at: i64,
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(
         "UPDATE uploads
          SET received = $3, algorithm = $4, hash_state = $5, storage_handle = $6, expires_at = $7,
              lease = NULL, lease_until = 0
-         WHERE id = $1 AND lease = $2",
+         WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(upload.id.to_string())
-    .bind(lease.to_string())
+    .bind(lease.map(|lease| lease.to_string()))
     .bind(size_to_sql(upload.received))
     .bind(upload.hasher.algorithm().as_str())
     .bind(upload.hasher.save())
@@ -234,15 +247,15 @@ pub async fn save(
 pub async fn free_lease(
     connection: &mut AnyConnection,
     id: Uuid,
-    lease: Uuid,
+    lease: Option<Uuid>,
     expires_at: i64,
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(
         "UPDATE uploads SET expires_at = $3, lease = NULL, lease_until = 0
-         WHERE id = $1 AND lease = $2",
+         WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(id.to_string())
-    .bind(lease.to_string())
+    .bind(lease.map(|lease| lease.to_string()))
     .bind(expires_at)
     .execute(connection)
     .await?;
@@ -253,12 +266,12 @@ pub async fn free_lease(
 pub async fn set_storage_handle(
     connection: &mut AnyConnection,
     id: Uuid,
-    lease: Uuid,
+    lease: Option<Uuid>,
     storage_handle: &str,
 ) -> Result<bool, MetadataError> {
-    let done = sqlx::query("UPDATE uploads SET storage_handle = $3 WHERE id = $1 AND lease = $2")
+    let done = sqlx::query("UPDATE uploads SET storage_handle = $3 WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0")
         .bind(id.to_string())
-        .bind(lease.to_string())
+        .bind(lease.map(|lease| lease.to_string()))
         .bind(storage_handle)
         .execute(connection)
         .await?;
@@ -287,15 +300,15 @@ impl EndedUpload {
 pub async fn end_leased(
     connection: &mut AnyConnection,
     id: Uuid,
-    lease: Uuid,
+    lease: Option<Uuid>,
 ) -> Result<Option<EndedUpload>, MetadataError> {
     let row = sqlx::query(
         "UPDATE uploads SET expires_at = 0, lease = NULL, lease_until = 0
-         WHERE id = $1 AND lease = $2
+         WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0
          RETURNING id, storage_handle, placed_digest, placed_location",
     )
     .bind(id.to_string())
-    .bind(lease.to_string())
+    .bind(lease.map(|lease| lease.to_string()))
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(EndedUpload::from_row).transpose()
@@ -305,14 +318,14 @@ pub async fn end_leased(
 pub async fn delete_leased(
     connection: &mut AnyConnection,
     id: Uuid,
-    lease: Uuid,
+    lease: Option<Uuid>,
 ) -> Result<Option<EndedUpload>, MetadataError> {
     let row = sqlx::query(
-        "DELETE FROM uploads WHERE id = $1 AND lease = $2
+        "DELETE FROM uploads WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0
          RETURNING id, storage_handle, placed_digest, placed_location",
     )
     .bind(id.to_string())
-    .bind(lease.to_string())
+    .bind(lease.map(|lease| lease.to_string()))
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(EndedUpload::from_row).transpose()
@@ -347,14 +360,24 @@ pub async fn has_expired(connection: &mut AnyConnection, now: i64) -> Result<boo
     Ok(found.bind(now).fetch_optional(connection).await?.is_some())
 }
 
-/// Frees every lease: at the start of the only process on this database nobody holds one. Gives the
-/// sessions that were held, with the bytes that they have received.
-pub async fn free_leases(
+/// Frees every lease: at the start of the only process on this database nobody holds one.
+pub async fn free_leases(connection: &mut AnyConnection) -> Result<(), MetadataError> {
+    sqlx::query(
+        "UPDATE uploads SET lease = NULL, lease_until = 0
+         WHERE lease IS NOT NULL OR lease_until > 0",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Sessions that have received bytes or were becoming a blob, with how many they have received.
+pub async fn begun(
     connection: &mut AnyConnection,
 ) -> Result<Vec<(EndedUpload, u64)>, MetadataError> {
     let rows = sqlx::query(
-        "UPDATE uploads SET lease = NULL, lease_until = 0 WHERE lease IS NOT NULL
-         RETURNING id, received, storage_handle, placed_digest, placed_location",
+        "SELECT id, received, storage_handle, placed_digest, placed_location
+         FROM uploads WHERE received > 0 OR placed_digest IS NOT NULL",
     )
     .fetch_all(connection)
     .await?;

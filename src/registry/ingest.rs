@@ -43,6 +43,11 @@ pub(super) async fn ingest(
     let room = max_bytes.saturating_sub(writer.written());
     let mut receiving = Receiving { body, room, max_bytes };
     let (batch, mut next) = receiving.next_batch().await;
+    // A small body has nothing to overlap with.
+    if !matches!(next, Next::More) {
+        let writer = noted(writer.write(batch).await?, lease).await?;
+        return Ok(next.ingested(writer));
+    }
     let mut writing = start(writer, batch);
     while let Next::More = next {
         let mut receive = pin!(receiving.next_batch());
@@ -58,12 +63,7 @@ pub(super) async fn ingest(
         writing = start(written(writing, lease).await?, batch);
         next = after;
     }
-    let writer = written(writing, lease).await?;
-    let interrupted = match next {
-        Next::Interrupted(error) => Some(error),
-        Next::More | Next::End => None,
-    };
-    Ok(Ingested { writer, interrupted })
+    Ok(next.ingested(written(writing, lease).await?))
 }
 
 fn start(writer: UploadWriter, batch: Vec<Bytes>) -> Writing {
@@ -72,7 +72,14 @@ fn start(writer: UploadWriter, batch: Vec<Bytes>) -> Writing {
 
 /// Waits until a batch is written.
 async fn written(writing: Writing, lease: Option<&Lease>) -> Result<UploadWriter, RegistryError> {
-    let mut writer = writing.await.map_err(task_failed)??;
+    noted(writing.await.map_err(task_failed)??, lease).await
+}
+
+/// Tells the session's row what the store has to say.
+async fn noted(
+    mut writer: UploadWriter,
+    lease: Option<&Lease>,
+) -> Result<UploadWriter, RegistryError> {
     if let (Some(handle), Some(lease)) = (writer.news(), lease) {
         lease.note(&handle).await?;
     }
@@ -90,6 +97,16 @@ enum Next {
     More,
     End,
     Interrupted(RegistryError),
+}
+
+impl Next {
+    fn ingested(self, writer: UploadWriter) -> Ingested {
+        let interrupted = match self {
+            Self::Interrupted(error) => Some(error),
+            Self::More | Self::End => None,
+        };
+        Ingested { writer, interrupted }
+    }
 }
 
 struct Receiving {

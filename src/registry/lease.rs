@@ -1,4 +1,7 @@
 //! Leases: who may write to an upload session, on whatever replica.
+//!
+//! Where several processes work on one database, the session's row says who holds it and until when.
+//! Where there is one process only, its memory does ([`super::holders`]).
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,17 +11,24 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::RegistryError;
+use super::holders::Holder;
 use crate::metadata::uploads::{Placed, Upload};
-use crate::metadata::{self, Database, now};
+use crate::metadata::{self, Database, Transaction, now};
 
 /// The right to write to a session, until it is given back or runs out.
 pub(super) struct Lease {
     pub database: Database,
     pub id: Uuid,
-    pub token: Uuid,
+    /// By which the row knows the holder; none if the row need not.
+    pub token: Option<Uuid>,
     /// How long it holds without renewal: after that its holder is taken for dead.
     pub life: Duration,
     pub session_life: Duration,
+    /// Whether the row alone knows where the bytes are.
+    pub needs_row: bool,
+    /// Lets go of the session when it is dropped; none if others may work on it who would not end
+    /// with this process.
+    pub holder: Option<Holder>,
 }
 
 impl Lease {
@@ -52,7 +62,7 @@ impl Lease {
             after(now, self.session_life),
         )
         .await?;
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
     }
 
@@ -85,7 +95,7 @@ impl Lease {
             storage_handle,
         )
         .await?;
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
     }
 
@@ -95,7 +105,7 @@ impl Lease {
         let mut transaction = self.database.begin().await?;
         let held =
             metadata::uploads::save(&mut transaction, upload, self.token, expires_at).await?;
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         if held { Ok(()) } else { Err(RegistryError::UploadBusy) }
     }
 
@@ -104,7 +114,18 @@ impl Lease {
         let expires_at = after(now(), self.session_life);
         let mut transaction = self.database.begin().await?;
         metadata::uploads::free_lease(&mut transaction, self.id, self.token, expires_at).await?;
-        transaction.commit().await?;
+        self.commit(transaction).await
+    }
+
+    /// Of a session whose bytes can be found without its row, a crash of the machine may take back
+    /// the last moments: its client goes on from where it stood before, or begins anew. None was told
+    /// yet that its blob is there.
+    async fn commit(&self, transaction: Transaction) -> Result<(), RegistryError> {
+        if self.holder.is_some() && !self.needs_row {
+            transaction.commit_unsynced().await?;
+        } else {
+            transaction.commit().await?;
+        }
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ mod forecast;
 mod garbage;
 mod held;
 mod history;
+mod holders;
 mod ingest;
 mod inspection;
 mod lease;
@@ -45,6 +46,8 @@ pub use paging::Page;
 pub use promotion::Promotion;
 pub use uploads::ChunkRange;
 
+use holders::Holders;
+
 use crate::metadata::Database;
 use crate::settings::{GcSettings, PolicySettings, RegistrySettings, Settings};
 use crate::storage::BlobStore;
@@ -57,11 +60,14 @@ pub struct Registry {
     settings: Arc<RegistrySettings>,
     gc: Arc<GcSettings>,
     policies: Arc<[PolicySettings]>,
+    /// Unless other processes work on the same database.
+    holders: Option<Holders>,
 }
 
 impl Registry {
     pub fn new(database: Database, store: BlobStore, settings: &Settings) -> Self {
         Self {
+            holders: (!database.is_shared()).then(Holders::default),
             database,
             store,
             settings: Arc::new(settings.registry.clone()),

@@ -50,7 +50,9 @@ impl Registry {
             self.verify(&mut writer, digest).await?;
             let safe_since = Instant::now();
             // What lies under the session's name is another's if the lease was lost meanwhile.
-            self.announce(&lease, &placed).await?;
+            let (announced, synced) = tokio::join!(self.announce(&lease, &placed), writer.sync());
+            announced?;
+            synced?;
             let size = writer.written();
             let location = self.store.finish_upload(writer, digest).await?;
             Ok(Published { size, location, safe_since })

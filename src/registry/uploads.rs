@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::holders::{Holder, Holders};
 use super::ingest::{Incoming, Ingested, ingest};
 use super::lease::{Lease, after};
 use super::locks::check_write;
@@ -66,12 +67,19 @@ impl Registry {
         };
         let now = now();
         let expires_at = after(now, self.upload_expiry());
-        let mut transaction = self.database.begin().await?;
-        if let Some(key) = metadata::repositories::find(&mut transaction, repository).await? {
+        let mut connection = self.database.read().await?;
+        if let Some(key) = metadata::repositories::find(&mut connection, repository).await? {
             check_write(&key.attributes, || Item::Repository(repository.clone()))?;
         }
-        metadata::uploads::insert(&mut transaction, &upload, actor, now, expires_at).await?;
-        transaction.commit().await?;
+        drop(connection);
+        if self.store.needs_row() {
+            let mut transaction = self.database.begin().await?;
+            metadata::uploads::insert(&mut transaction, &upload, actor, now, expires_at).await?;
+            transaction.commit().await?;
+        } else {
+            let mut connection = self.database.write_unsynced().await?;
+            metadata::uploads::insert(&mut connection, &upload, actor, now, expires_at).await?;
+        }
         Ok(upload)
     }
 
@@ -221,7 +229,8 @@ impl Registry {
     /// of a database, before its first request.
     pub async fn free_uploads(&self) -> Result<(), RegistryError> {
         let mut transaction = self.database.begin().await?;
-        for (upload, received) in metadata::uploads::free_leases(&mut transaction).await? {
+        metadata::uploads::free_leases(&mut transaction).await?;
+        for (upload, received) in metadata::uploads::begun(&mut transaction).await? {
             // The process ended when the bytes had become a blob and the rows did not say so yet.
             if !self.store.has_upload(upload.id, received).await? {
                 self.forget_ended(&mut transaction, &upload).await?;
@@ -307,25 +316,79 @@ impl Registry {
         repository: &RepositoryName,
         id: Uuid,
     ) -> Result<(Lease, Upload), RegistryError> {
-        let lease = Lease {
+        match &self.holders {
+            Some(holders) => self.lease_in_process(holders, repository, id).await,
+            None => self.lease_among_replicas(repository, id).await,
+        }
+    }
+
+    fn new_lease(&self, id: Uuid, token: Option<Uuid>, holder: Option<Holder>) -> Lease {
+        Lease {
             database: self.database.clone(),
             id,
-            token: Uuid::new_v4(),
+            token,
             life: Duration::from_secs(self.settings.upload_lease_seconds.into()),
             session_life: self.upload_expiry(),
+            needs_row: self.store.needs_row(),
+            holder,
+        }
+    }
+
+    async fn lease_in_process(
+        &self,
+        holders: &Holders,
+        repository: &RepositoryName,
+        id: Uuid,
+    ) -> Result<(Lease, Upload), RegistryError> {
+        let give_up_at = Instant::now() + LEASE_PATIENCE;
+        let holder = loop {
+            if let Some(holder) = holders.hold(id) {
+                break holder;
+            }
+            if Instant::now() >= give_up_at {
+                return Err(RegistryError::UploadBusy);
+            }
+            sleep(Duration::from_millis(50)).await;
         };
+        let now = now();
+        let mut connection = self.database.read().await?;
+        let HeldUpload { upload, expires_at, placed, .. } =
+            metadata::uploads::hold(&mut connection, repository, id, now)
+                .await?
+                .ok_or(RegistryError::UploadUnknown)?;
+        drop(connection);
+        let lease = self.new_lease(id, None, Some(holder));
+        if expires_at < after(now, lease.life) {
+            lease.renew().await?;
+        }
+        if let Some(placed) = placed {
+            let mut transaction = self.database.begin().await?;
+            metadata::uploads::forget_placed(&mut transaction, id).await?;
+            self.abandon(&mut transaction, &placed).await?;
+            transaction.commit().await?;
+        }
+        Ok((lease, upload))
+    }
+
+    async fn lease_among_replicas(
+        &self,
+        repository: &RepositoryName,
+        id: Uuid,
+    ) -> Result<(Lease, Upload), RegistryError> {
+        let token = Uuid::new_v4();
+        let lease = self.new_lease(id, Some(token), None);
         let give_up_at = Instant::now() + LEASE_PATIENCE;
         let mut first_seen = None;
         loop {
             let now = now();
             let mut transaction = self.database.begin().await?;
-            let HeldUpload { upload, leased_until, placed } =
+            let HeldUpload { upload, leased_until, placed, .. } =
                 metadata::uploads::hold(&mut transaction, repository, id, now)
                     .await?
                     .ok_or(RegistryError::UploadUnknown)?;
             let Some(until) = leased_until.filter(|until| *until > now) else {
                 let until = after(now, lease.life);
-                metadata::uploads::take_lease(&mut transaction, id, lease.token, until).await?;
+                metadata::uploads::take_lease(&mut transaction, id, token, until).await?;
                 if let Some(placed) = placed {
                     self.abandon(&mut transaction, &placed).await?;
                 }

@@ -1,7 +1,7 @@
 //! Bytes: blobs under their digests, and what upload sessions received so far.
 //!
-//! Knows nothing of repositories, rows or rights. A blob that appears here is whole and durable;
-//! whether anyone may see it is for the rows to say.
+//! Knows nothing of repositories, rows or rights. A blob is whole and durable when the call returns
+//! that made it one; whether anyone may see it is for the rows to say, which are written afterwards.
 //!
 //! [`BlobStore`] is what the layers above use: files in a folder ([`disk`]) or objects in a bucket
 //! ([`bucket`]).

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,8 +83,7 @@ impl BlobStore {
     ) -> Result<Option<String>, StorageError> {
         match (self, writer) {
             (Self::Disk(store), UploadWriter::File(writer)) => {
-                let writer = writer.sync().await?;
-                store.finish_upload(writer.id(), digest).await?;
+                store.finish_upload(writer, digest).await?;
                 Ok(None)
             }
             (_, UploadWriter::Object(writer)) => writer.finish().await.map(Some),
@@ -100,7 +100,7 @@ impl BlobStore {
     ) -> Result<Hasher, StorageError> {
         match (self, writer) {
             (Self::Disk(store), UploadWriter::File(writer)) => {
-                store.rehash_upload(writer.id(), writer.written(), algorithm).await
+                store.rehash_upload(writer, algorithm).await
             }
             (_, UploadWriter::Object(writer)) => writer.rehash(algorithm).await,
             (Self::Bucket(_), UploadWriter::File(_)) => Err(StorageError::UploadLost),
@@ -249,6 +249,14 @@ impl UploadWriter {
         })
     }
 
+    /// Brings to the disk what was written, so that [`BlobStore::finish_upload`] has less to do.
+    pub async fn sync(&mut self) -> Result<(), StorageError> {
+        match self {
+            Self::File(writer) => writer.sync().await,
+            Self::Object(_) => Ok(()),
+        }
+    }
+
     /// Waits until nothing is under way to the store, so that what is there can be removed.
     pub async fn settle(&mut self) -> Result<(), StorageError> {
         match self {
@@ -279,7 +287,7 @@ impl UploadWriter {
     /// that any replica can go on from there.
     pub async fn keep(self) -> Result<Option<String>, StorageError> {
         match self {
-            Self::File(writer) => writer.sync().await.map(|_| None),
+            Self::File(mut writer) => writer.sync().await.map(|()| None),
             Self::Object(writer) => writer.keep().await.map(Some),
         }
     }
@@ -307,6 +315,25 @@ impl BlobReader {
             Self::File(reader) => Self::File(reader.try_clone()?),
             Self::Object(reader) => Self::Object(reader.clone()),
         })
+    }
+
+    /// All of the blob, if it is in memory.
+    pub fn content(&self) -> Option<&Bytes> {
+        match self {
+            Self::File(FileReader::Content(content)) => Some(content),
+            Self::File(FileReader::File { .. }) | Self::Object(_) => None,
+        }
+    }
+
+    /// The file that holds the blob, if one does.
+    ///
+    /// # Errors
+    /// The reader as it was, if not.
+    pub fn into_file(self) -> Result<File, Self> {
+        match self {
+            Self::File(FileReader::File { file, .. }) => Ok(file),
+            other => Err(other),
+        }
     }
 
     /// All of a small blob at once.

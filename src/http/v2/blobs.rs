@@ -1,14 +1,17 @@
+use axum::Extension;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderValue, StatusCode, header};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{DOCKER_CONTENT_DIGEST, etag, is_cached};
 use crate::http::Error;
 use crate::http::byte_range::Ranges;
 use crate::http::dispatch::{Asked, ascii};
+use crate::http::send_file::{self, FileToSend, MaySendFile};
 use crate::oci::{Digest, RepositoryName};
 use crate::storage::{BlobReader, StorageError};
 
@@ -48,8 +51,8 @@ pub async fn get(
     }
     let reader = asked.app.registry.read_blob(&blob).await?;
     let body = match ranges.as_deref() {
-        None => whole(reader).await?,
-        Some([range]) => part(reader, range.clone()).await?,
+        None => whole(asked, reader).await?,
+        Some([range]) => part(asked, reader, range.clone()).await?,
         Some(ranges) => parts(reader, ranges)?,
     };
     Ok((headers, body).into_response())
@@ -66,19 +69,20 @@ fn redirect(digest: &Digest, link: &str) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 
-async fn whole(reader: BlobReader) -> Result<Response, Error> {
+async fn whole(asked: &Asked<'_>, reader: BlobReader) -> Result<Response, Error> {
     let size = reader.size();
     let about = [(header::CONTENT_TYPE, OCTETS), (header::CONTENT_LENGTH, HeaderValue::from(size))];
-    Ok((about, bytes_of(reader, 0..size).await?).into_response())
+    Ok((about, bytes_of(asked, reader, 0..size).await?).into_response())
 }
 
-async fn part(reader: BlobReader, range: Range<u64>) -> Result<Response, Error> {
+async fn part(asked: &Asked<'_>, reader: BlobReader, range: Range<u64>) -> Result<Response, Error> {
     let about = [
         (header::CONTENT_TYPE, OCTETS),
         (header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start)),
         (header::CONTENT_RANGE, ascii(content_range(&range, reader.size()))),
     ];
-    Ok((StatusCode::PARTIAL_CONTENT, about, bytes_of(reader, range).await?).into_response())
+    let bytes = bytes_of(asked, reader, range).await?;
+    Ok((StatusCode::PARTIAL_CONTENT, about, bytes).into_response())
 }
 
 /// Several ranges as one body (RFC 9110, section 15.3.7.2), in the order asked for.
@@ -111,11 +115,31 @@ fn parts(reader: BlobReader, ranges: &[Range<u64>]) -> Result<Response, Error> {
     Ok((StatusCode::PARTIAL_CONTENT, about, Body::from_stream(body)).into_response())
 }
 
-async fn bytes_of(reader: BlobReader, range: Range<u64>) -> Result<Body, StorageError> {
+/// The body; of a large piece of a file only a note of it, where the connection sends that itself.
+async fn bytes_of(
+    asked: &Asked<'_>,
+    reader: BlobReader,
+    range: Range<u64>,
+) -> Result<Response, StorageError> {
     if range.is_empty() {
-        return Ok(Body::empty());
+        return Ok(Body::empty().into_response());
     }
-    Ok(Body::from_stream(reader.stream(range).await?))
+    if let Some(content) = reader.content() {
+        let place = |offset| usize::try_from(offset).expect("the range lies within the blob");
+        let part = content.slice(place(range.start)..place(range.end));
+        return Ok(Body::from(part).into_response());
+    }
+    let reader = match asked.parts.extensions.get::<MaySendFile>() {
+        Some(_) if range.end - range.start >= send_file::WORTH_IT => match reader.into_file() {
+            Ok(file) => {
+                let file = Arc::new(file);
+                return Ok(Extension(FileToSend { file, range }).into_response());
+            }
+            Err(reader) => reader,
+        },
+        _ => reader,
+    };
+    Ok(Body::from_stream(reader.stream(range).await?).into_response())
 }
 
 fn content_range(range: &Range<u64>, size: u64) -> String {

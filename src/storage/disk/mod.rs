@@ -2,6 +2,7 @@
 
 mod folders;
 mod reader;
+mod write_behind;
 mod writer;
 
 use std::fs::{self, File};
@@ -123,14 +124,20 @@ impl DiskStore {
         .await
     }
 
-    /// Turns a session whose bytes are durable into the blob `digest`. When this returns, the blob
+    /// Turns a session into the blob `digest`, which is its hash. When this returns, the blob
     /// survives a crash of the machine.
-    pub async fn finish_upload(&self, id: Uuid, digest: &Digest) -> Result<(), StorageError> {
-        let from = self.upload_path(id);
+    pub async fn finish_upload(
+        &self,
+        mut writer: FileWriter,
+        digest: &Digest,
+    ) -> Result<(), StorageError> {
+        let rest = writer.rest().await?;
+        let from = self.upload_path(writer.id());
         let to = self.blob_path(digest);
         let blobs = self.root.join("blobs");
         let folders = Arc::clone(&self.folders);
         blocking(move || {
+            rest.sync()?;
             let folder = to.parent().expect("a blob's path has folders");
             folders.make(folder, &blobs)?;
             fs::rename(&from, &to)?;
@@ -140,15 +147,15 @@ impl DiskStore {
         .await
     }
 
-    /// The hash, by another algorithm, over the first `received` bytes of a session. The only case
+    /// The hash, by another algorithm, over the bytes of a session. The only case
     /// in which bytes are read again: a client named its algorithm after it had sent them.
     pub async fn rehash_upload(
         &self,
-        id: Uuid,
-        received: u64,
+        writer: &mut FileWriter,
         algorithm: Algorithm,
     ) -> Result<Hasher, StorageError> {
-        let path = self.upload_path(id);
+        writer.flush().await?;
+        let (path, received) = (self.upload_path(writer.id()), writer.written());
         blocking(move || {
             let mut hasher = Hasher::new(algorithm);
             if received == 0 {
@@ -209,7 +216,7 @@ impl DiskStore {
             if file.metadata()?.len() != size {
                 return Err(StorageError::BlobMissing(digest));
             }
-            Ok(FileReader::new(file, size))
+            Ok(FileReader::new(file, size)?)
         })
         .await
     }

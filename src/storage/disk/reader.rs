@@ -1,6 +1,6 @@
 use std::fs::File;
 use std::future::ready;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -12,33 +12,53 @@ use crate::storage::{StorageError, blocking};
 /// Bytes of one read. A transfer holds at most two: one on its way out, one being read.
 const CHUNK: u64 = 256 << 10;
 
-/// An open blob. It stays readable when the blob is deleted meanwhile.
+/// A blob that is being read. It stays readable when the blob is deleted meanwhile.
 #[derive(Debug)]
-pub struct FileReader {
-    file: File,
-    size: u64,
+pub enum FileReader {
+    File {
+        file: File,
+        size: u64,
+    },
+    /// All of a small blob.
+    Content(Bytes),
 }
 
 impl FileReader {
-    pub(super) fn new(file: File, size: u64) -> Self {
-        Self { file, size }
+    /// Reads a small blob at once, while the thread may wait for the disk anyway.
+    pub(super) fn new(mut file: File, size: u64) -> io::Result<Self> {
+        if size > CHUNK {
+            return Ok(Self::File { file, size });
+        }
+        let mut content = vec![0; place(size)];
+        file.read_exact(&mut content)?;
+        Ok(Self::Content(content.into()))
     }
 
     /// In bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        match self {
+            Self::File { size, .. } => *size,
+            Self::Content(content) => content.len() as u64,
+        }
     }
 
     /// Another handle on the same blob.
     pub fn try_clone(&self) -> Result<Self, StorageError> {
-        Ok(Self { file: self.file.try_clone()?, size: self.size })
+        Ok(match self {
+            Self::File { file, size } => Self::File { file: file.try_clone()?, size: *size },
+            Self::Content(content) => Self::Content(content.clone()),
+        })
     }
 
     /// All of a small blob at once.
-    pub async fn read_all(mut self) -> Result<Bytes, StorageError> {
+    pub async fn read_all(self) -> Result<Bytes, StorageError> {
+        let mut file = match self {
+            Self::File { file, .. } => file,
+            Self::Content(content) => return Ok(content),
+        };
         blocking(move || {
             let mut bytes = Vec::new();
-            self.file.read_to_end(&mut bytes)?;
+            file.read_to_end(&mut bytes)?;
             Ok(bytes.into())
         })
         .await
@@ -53,7 +73,14 @@ impl FileReader {
         self,
         range: Range<u64>,
     ) -> Result<impl Stream<Item = Result<Bytes, StorageError>> + Send, StorageError> {
-        let (first, file, rest) = arrived(read_ahead(self.file, range)).await?;
+        let file = match self {
+            Self::File { file, .. } => file,
+            Self::Content(content) => {
+                let part = content.slice(place(range.start)..place(range.end));
+                return Ok(stream::iter([Ok(part)]).left_stream());
+            }
+        };
+        let (first, file, rest) = arrived(read_ahead(file, range)).await?;
         let state = Reading { next: more(file, rest) };
         let others = stream::try_unfold(state, |mut state| async move {
             let Some(next) = state.next.take() else { return Ok(None) };
@@ -61,8 +88,13 @@ impl FileReader {
             state.next = more(file, rest);
             Ok(Some((bytes, state)))
         });
-        Ok(stream::once(ready(Ok(first))).chain(others))
+        Ok(stream::once(ready(Ok(first))).chain(others).right_stream())
     }
+}
+
+/// A place in content that is in memory.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).expect("the range lies within the blob")
 }
 
 struct Reading {
