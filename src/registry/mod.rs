@@ -19,10 +19,12 @@ mod held;
 mod history;
 mod ingest;
 mod inspection;
+mod layer_files;
 mod lease;
 mod listing;
 mod locks;
 mod manifests;
+mod overview;
 mod paging;
 mod platform;
 mod promotion;
@@ -38,12 +40,16 @@ pub use forecast::{Finding, Forecast};
 pub use garbage::Collected;
 pub use ingest::{Incoming, IncomingError};
 pub use inspection::Inspection;
+pub use layer_files::{FileKind, LayerFile, LayerFiles, ListingEnd};
 pub use listing::{ManifestDetails, Paging, TaggedManifest};
 pub use locks::{Disallowed, Item};
 pub use manifests::{PushManifest, PushedManifest};
+pub use overview::{RepositoryGlance, RepositoryList, TagGlance};
 pub use paging::Page;
 pub use promotion::Promotion;
 pub use uploads::ChunkRange;
+
+use tokio::sync::Semaphore;
 
 use crate::metadata::Database;
 use crate::settings::{GcSettings, PolicySettings, RegistrySettings, Settings};
@@ -57,6 +63,8 @@ pub struct Registry {
     settings: Arc<RegistrySettings>,
     gc: Arc<GcSettings>,
     policies: Arc<[PolicySettings]>,
+    /// Turns of those that look into layers.
+    listings: Arc<Semaphore>,
 }
 
 impl Registry {
@@ -67,6 +75,7 @@ impl Registry {
             settings: Arc::new(settings.registry.clone()),
             gc: Arc::new(settings.gc.clone()),
             policies: settings.policy.as_slice().into(),
+            listings: Arc::new(Semaphore::new(layer_files::AT_ONCE)),
         }
     }
 }
