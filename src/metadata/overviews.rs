@@ -29,7 +29,8 @@ pub async fn repositories(
     let place = place.unwrap_or_else(|| order.beginning());
     let mut wanted = String::new();
     if !part.is_empty() {
-        values.push(like(part));
+        // Names have no capital letters; databases differ in whether LIKE minds them.
+        values.push(like(&part.to_ascii_lowercase()));
         wanted = format!("AND name LIKE ${} ESCAPE '!'", values.len() + 2);
     }
     let time = values.len() + 3;

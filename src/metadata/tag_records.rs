@@ -112,7 +112,7 @@ pub async fn list(
     rows.iter().map(TagRecord::from_row).collect()
 }
 
-/// As [`list`] of a repository, but only tags whose name holds `part`.
+/// As [`list`] of a repository, but only tags whose name holds `part`, in whatever case.
 pub async fn holding(
     connection: &mut AnyConnection,
     repository_id: i64,
@@ -125,7 +125,7 @@ pub async fn holding(
     let sql = format!(
         "SELECT {COLUMNS} FROM tags t JOIN manifests m ON m.id = t.manifest_id
          WHERE t.repository_id = $1 AND {} AND t.list_enabled = 1
-           AND t.name LIKE ${} ESCAPE '!'
+           AND LOWER(t.name) LIKE ${} ESCAPE '!'
          ORDER BY {} LIMIT $3",
         order.after("t.name", "t.updated_at"),
         if order.is_by_time() { 5 } else { 4 },
@@ -136,7 +136,7 @@ pub async fn holding(
     if order.is_by_time() {
         query = query.bind(place.changed_at);
     }
-    let rows = query.bind(like(part)).fetch_all(connection).await?;
+    let rows = query.bind(like(&part.to_ascii_lowercase())).fetch_all(connection).await?;
     rows.iter().map(TagRecord::from_row).collect()
 }
 

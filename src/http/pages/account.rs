@@ -1,18 +1,18 @@
 //! The page of a user: for the user in person, and for administrators.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::auth::administration::NewPassword;
 use crate::auth::{ActionSet, Auth, Pattern, Role};
 use crate::http::Error;
-use crate::http::extract::Path;
 use crate::metadata::credentials::{Credential, CredentialKind};
 use crate::metadata::identities::Identity;
 use crate::metadata::identities::IdentityKind::User;
@@ -37,9 +37,9 @@ impl AccountPage<'_> {
         self.visit.caller.name() == self.user.name
     }
 
-    /// Tokens are made in person only.
+    /// Tokens are made in person only, by nobody else.
     fn may_add(&self) -> bool {
-        self.is_own() && self.visit.caller.in_person() || self.visit.is_admin()
+        self.is_own() && self.visit.caller.in_person()
     }
 }
 

@@ -10,17 +10,17 @@ use http::header;
 
 pub use self::config::{Config, Step};
 use super::error::PageError;
+use super::extract::Path;
 use super::page::{Visit, page};
 use super::repository::{Lock, pull_commands};
 use super::{assets, document, format, markdown};
 use crate::http::App;
-use crate::http::extract::Path;
 use crate::metadata::overviews::ManifestGlance;
 use crate::oci::{Descriptor, Digest, Reference, RepositoryName, Tag};
 use crate::registry::{Inspection, Registry, RegistryError};
 
 /// Manifests above this size, in bytes, are shown raw only.
-const MAX_SHOWN: usize = 24 * 1024;
+const MAX_SHOWN: usize = 16 * 1024;
 
 /// READMEs above this size, in bytes, are not shown.
 const MAX_README: u64 = 256 * 1024;
@@ -29,7 +29,14 @@ const MAX_README: u64 = 256 * 1024;
 const REFERRERS_FOLLOWED: usize = 20;
 
 /// Layers and children that the page lists.
-const PARTS_SHOWN: usize = 300;
+const PARTS_SHOWN: usize = 120;
+
+/// Annotations and labels that the page lists, and characters of each.
+const TEXTS_SHOWN: usize = 100;
+const TEXT_SHOWN: usize = 1000;
+
+/// Characters of a name in a list.
+const NAME_SHOWN: usize = 300;
 
 #[derive(Template)]
 #[template(path = "artifact.html")]
@@ -97,7 +104,10 @@ impl Layer {
     /// What a person calls it.
     fn label(&self) -> String {
         let label = self.title.as_ref().or(self.step.as_ref()).filter(|text| !text.is_empty());
-        label.cloned().unwrap_or_else(|| format::short(&self.digest))
+        label.map_or_else(
+            || format::short(&self.digest),
+            |label| format::cut(label, NAME_SHOWN).into_owned(),
+        )
     }
 }
 
@@ -127,7 +137,7 @@ pub async fn show(
     let pretty = if may_pull { pretty(&app.registry, &name, &record.digest).await? } else { None };
     let readme = readme(&app.registry, &name, &found, may_pull).await?;
     let annotations = manifest.annotations.iter();
-    let annotations = annotations.filter(|(key, value)| !is_readme(key, value));
+    let annotations = annotations.filter(|(key, value)| !is_readme(key, value)).take(TEXTS_SHOWN);
     page(&ArtifactPage {
         visit: &visit,
         name: &name,

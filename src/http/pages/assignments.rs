@@ -1,17 +1,17 @@
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::account::parse_pattern;
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::auth::administration::{Assigned, AssignedTo};
 use crate::auth::{Auth, Role};
 use crate::http::Error;
-use crate::http::extract::Path;
 use crate::metadata::identities::IdentityKind::Principal;
 use crate::metadata::roles::Assignment;
 

@@ -2,16 +2,16 @@
 //! what will happen.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Form, Parameters, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::http::App;
-use crate::http::extract::{Parameters, Path};
 use crate::metadata::AttributeChanges;
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 

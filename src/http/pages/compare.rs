@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::artifact::{Config, kind_of, platform_name};
 use super::document::{self, Package, packages};
 use super::error::PageError;
+use super::extract::{Parameters, Path};
 use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
-use crate::http::extract::{Parameters, Path};
 use crate::oci::{Descriptor, Reference, RepositoryName};
 use crate::registry::{Inspection, Paging, Registry, RegistryError};
 
@@ -22,7 +22,10 @@ use crate::registry::{Inspection, Paging, Registry, RegistryError};
 const PROPOSED: u64 = 100;
 
 /// Rows of each list.
-const SHOWN: usize = 300;
+const SHOWN: usize = 150;
+
+/// Characters of a value.
+const VALUE_SHOWN: usize = 200;
 
 #[derive(Template)]
 #[template(path = "compare.html")]
@@ -277,8 +280,8 @@ fn changes(before: &Values, after: &Values) -> Vec<Change<(String, String)>> {
         .take(SHOWN)
         .map(|key| Change {
             what: key.clone(),
-            before: before.get(key).cloned(),
-            after: after.get(key).cloned(),
+            before: before.get(key).map(|value| format::cut(value, VALUE_SHOWN).into_owned()),
+            after: after.get(key).map(|value| format::cut(value, VALUE_SHOWN).into_owned()),
         })
         .collect()
 }

@@ -1,14 +1,14 @@
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Form, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::http::App;
-use crate::http::extract::Path;
 use crate::metadata::deleted::DeletedTag;
 use crate::metadata::manifest_records::ManifestRecord;
 use crate::oci::{Digest, RepositoryName, Tag};

@@ -14,9 +14,9 @@ use serde_json::Value;
 pub use self::packages::{Package, packages};
 use self::statement::Statement;
 use super::error::PageError;
+use super::extract::{Parameters, Path};
 use super::page::{Visit, page};
 use super::{assets, format};
-use crate::http::extract::{Parameters, Path};
 use crate::http::{App, Error};
 use crate::oci::{Digest, RepositoryName};
 

@@ -1,6 +1,6 @@
 //! How pages write sizes, times, digests and addresses.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -83,6 +83,14 @@ pub fn short(digest: impl std::fmt::Display) -> String {
     let (algorithm, hex) = text.split_once(':').unwrap_or(("", &text));
     let hex: String = hex.chars().take(12).collect();
     if algorithm == "sha256" { hex } else { format!("{algorithm}:{hex}") }
+}
+
+/// The text, or its beginning if it has more characters than that.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+    }
 }
 
 /// The page of a repository.
@@ -181,6 +189,12 @@ mod tests {
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("äöü", 2), "äö…");
     }
 
     #[test]

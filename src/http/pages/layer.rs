@@ -5,10 +5,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Parameters, Path};
 use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
-use crate::http::extract::{Parameters, Path};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{FileKind, LayerFile, ListingEnd};
 

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::error::PageError;
-use crate::http::extract::Path;
+use super::extract::Path;
 use crate::http::{App, Error, Stopping};
 use crate::oci::RepositoryName;
 use crate::registry::RegistryError;

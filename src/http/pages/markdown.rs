@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use pulldown_cmark::{Options, Parser, html};
 
 /// Longer texts are cut.
-const MAX_BYTES: usize = 256 * 1024;
+const MAX_BYTES: usize = 48 * 1024;
 
 /// HTML of headings, paragraphs, lists, tables, code and links to the web; no images, no attributes
 /// but of links, no HTML of its own.

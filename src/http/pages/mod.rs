@@ -17,6 +17,7 @@ mod compare;
 mod deleted;
 mod document;
 mod error;
+mod extract;
 mod format;
 mod layer;
 mod live;
@@ -293,7 +294,7 @@ async fn admit(
         return Ok(Admitted::To(Visit::new(caller, visitor, &request.uri)));
     }
     if caller.is_anonymous() {
-        let back = if *method == Method::GET { request.uri.to_string() } else { "/".into() };
+        let back = if *method == Method::GET { page::place(&request.uri) } else { "/".into() };
         return Ok(Admitted::AfterSignIn(page::see_other(&sign_in::path(&back))));
     }
     let message = format!("{} has no right to see or do this", caller.name());

@@ -33,7 +33,7 @@ pub struct Visit {
 impl Visit {
     pub fn new(caller: Caller, visitor: Visitor, uri: &Uri) -> Self {
         let Visitor { address, origin, .. } = visitor;
-        Self { caller, address, origin, place: uri.to_string() }
+        Self { caller, address, origin, place: place(uri) }
     }
 
     pub fn is_signed_in(&self) -> bool {
@@ -81,6 +81,11 @@ impl Visit {
     pub fn readable(&self) -> Vec<crate::metadata::repositories::NameRange> {
         self.caller.readable().iter().map(crate::http::dispatch::name_range).collect()
     }
+}
+
+/// Path and query, without the host that HTTP/2 puts before them.
+pub fn place(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string)
 }
 
 /// The page that a template makes.

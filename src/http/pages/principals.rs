@@ -1,19 +1,19 @@
 //! Service principals: robots, by another name.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::account::{News, seconds};
 use super::error::PageError;
+use super::extract::{Form, Parameters, Path};
 use super::page::{Visit, page, see_other};
 use super::users::{Enabled, PAGE, Query, next};
 use super::{assets, format};
 use crate::auth::Auth;
 use crate::auth::administration::{NewPrincipal, Update};
-use crate::http::extract::{Parameters, Path};
 use crate::metadata::credentials::Credential;
 use crate::metadata::identities::Identity;
 use crate::metadata::identities::IdentityKind::Principal;

@@ -1,19 +1,19 @@
 //! Promotion: a form, then what it will do, then the doing.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Form, Parameters};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::auth::Action;
 use crate::http::content::promotions::parse;
 use crate::http::content::views::PromotionView;
-use crate::http::extract::Parameters;
 use crate::http::{App, Error};
 use crate::oci::{Digest, Reference};
 use crate::registry::{Inspection, Promotion, RegistryError};

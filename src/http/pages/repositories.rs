@@ -5,10 +5,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::Parameters;
 use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
-use crate::http::extract::Parameters;
 use crate::metadata::Order;
 use crate::registry::{Paging, RepositoryGlance, RepositoryList};
 

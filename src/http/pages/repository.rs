@@ -5,11 +5,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Parameters, Path};
 use super::page::{Visit, page};
 use super::repositories::parts;
 use super::{assets, format};
 use crate::http::App;
-use crate::http::extract::{Parameters, Path};
 use crate::metadata::Order;
 use crate::metadata::repositories::Repository;
 use crate::metadata::search::Usage;

@@ -1,16 +1,16 @@
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::account::parse_pattern;
 use super::error::PageError;
+use super::extract::{Form, Parameters, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::auth::{ActionSet, Auth, Pattern};
 use crate::http::Error;
-use crate::http::extract::{Parameters, Path};
 use crate::metadata::scope_maps::{Rule, ScopeMap};
 
 #[derive(Template)]

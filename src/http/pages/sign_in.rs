@@ -1,15 +1,14 @@
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, http::StatusCode};
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::extract::{Form, Parameters};
 use super::page::{Visit, page, page_with_status, see_other};
 use super::{assets, format};
 use crate::auth::{Auth, AuthError, Password, is_local_path};
-use crate::http::extract::Parameters;
 use crate::http::{App, browser};
 
 /// Where to sign in, to come back to `place`.

@@ -1,16 +1,16 @@
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Form};
 use serde::Deserialize;
 
 use super::account::News;
 use super::error::PageError;
+use super::extract::{Form, Parameters, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::auth::Auth;
 use crate::auth::administration::{NewPassword, NewUser, Update};
-use crate::http::extract::{Parameters, Path};
 use crate::metadata::identities::Identity;
 use crate::metadata::identities::IdentityKind::User;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Entries of the history that are shown.
-const STEPS_SHOWN: usize = 300;
+const STEPS_SHOWN: usize = 150;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
