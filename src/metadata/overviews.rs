@@ -6,10 +6,16 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
-use super::repositories::{NameRange, Repository, conditions};
-use super::rows::{like, like_itself, parsed, placeholders, size};
-use super::{MetadataError, Order, Place};
+use super::name_range::{Span, spans};
+use super::repositories::Repository;
+use super::rows::{like, like_itself, parsed, placeholders, size, size_to_sql};
+use super::{MetadataError, NameRange, Order, Place};
 use crate::oci::{Digest, RepositoryName, Tag};
+
+const REPOSITORY: &str = "\
+    SELECT id, name, created_at, updated_at, manifest_count, tag_count,
+           delete_enabled, write_enabled, read_enabled, list_enabled
+    FROM repositories WHERE list_enabled = 1 AND deleted_at IS NULL";
 
 /// Repositories that a list may show within any of `ranges`, at most `limit`, from the first after
 /// `place`; only those whose name holds `part`.
@@ -21,38 +27,69 @@ pub async fn repositories(
     place: Option<Place>,
     limit: i64,
 ) -> Result<Vec<Repository>, MetadataError> {
-    // The ranges' values start at $3, as those of the other lists of repositories do.
-    let (visible, mut values) = conditions(ranges);
-    if visible.is_empty() {
+    // Names have no capital letters; databases differ in whether LIKE minds them.
+    let part = like(&part.to_ascii_lowercase());
+    if order.is_by_time() {
+        repositories_by_time(connection, ranges, &part, order, place, limit).await
+    } else {
+        let last = place.map(|place| place.name);
+        repositories_by_name(connection, ranges, &part, last.as_deref(), limit).await
+    }
+}
+
+async fn repositories_by_name(
+    connection: &mut AnyConnection,
+    ranges: &[NameRange],
+    part: &str,
+    last: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Repository>, MetadataError> {
+    let sql = format!(
+        "{REPOSITORY} AND name >= $1 AND name < $2 AND name LIKE $3 ESCAPE '!'
+         ORDER BY name LIMIT $4"
+    );
+    let mut found = Vec::new();
+    for Span { from, to } in spans(ranges, last) {
+        let wanted = limit - size_to_sql(found.len() as u64);
+        if wanted <= 0 {
+            break;
+        }
+        let query = sqlx::query(AssertSqlSafe(sql.as_str())).bind(from).bind(to);
+        let rows = query.bind(part).bind(wanted).fetch_all(&mut *connection).await?;
+        for row in &rows {
+            found.push(Repository::from_row(row)?);
+        }
+    }
+    Ok(found)
+}
+
+async fn repositories_by_time(
+    connection: &mut AnyConnection,
+    ranges: &[NameRange],
+    part: &str,
+    order: Order,
+    place: Option<Place>,
+    limit: i64,
+) -> Result<Vec<Repository>, MetadataError> {
+    let spans = spans(ranges, None);
+    if spans.is_empty() {
         return Ok(Vec::new());
     }
     let place = place.unwrap_or_else(|| order.beginning());
-    let mut wanted = String::new();
-    if !part.is_empty() {
-        // Names have no capital letters; databases differ in whether LIKE minds them.
-        values.push(like(&part.to_ascii_lowercase()));
-        wanted = format!("AND name LIKE ${} ESCAPE '!'", values.len() + 2);
-    }
-    let time = values.len() + 3;
-    let after = match order {
-        Order::Name => "name > $1".to_owned(),
-        Order::OldestFirst => format!("(updated_at, name) > (${time}, $1)"),
-        Order::NewestFirst => format!("(updated_at, name) < (${time}, $1)"),
-    };
+    // $2 and $4 are the place's, as the order has them.
+    let visible: Vec<_> = (0..spans.len())
+        .map(|n| format!("(name >= ${} AND name < ${})", 5 + 2 * n, 6 + 2 * n))
+        .collect();
     let sql = format!(
-        "SELECT id, name, created_at, updated_at, manifest_count, tag_count,
-                delete_enabled, write_enabled, read_enabled, list_enabled
-         FROM repositories
-         WHERE {after} AND list_enabled = 1 AND deleted_at IS NULL AND ({visible}) {wanted}
-         ORDER BY {} LIMIT $2",
+        "{REPOSITORY} AND name LIKE $1 ESCAPE '!' AND {} AND ({}) ORDER BY {} LIMIT $3",
+        order.after("name", "updated_at"),
+        visible.join(" OR "),
         order.by("name", "updated_at"),
     );
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(place.name).bind(limit);
-    for value in values {
-        query = query.bind(value);
-    }
-    if order.is_by_time() {
-        query = query.bind(place.changed_at);
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(part).bind(place.name).bind(limit);
+    let mut query = query.bind(place.changed_at);
+    for Span { from, to } in spans {
+        query = query.bind(from).bind(to);
     }
     let rows = query.fetch_all(connection).await?;
     rows.iter().map(Repository::from_row).collect()
@@ -66,23 +103,24 @@ pub async fn first_below(
     namespace: &str,
     last: &str,
 ) -> Result<Option<RepositoryName>, MetadataError> {
-    let (visible, values) = conditions(ranges);
-    if visible.is_empty() {
-        return Ok(None);
-    }
-    let sql = format!(
-        "SELECT name FROM repositories
-         WHERE name > $1 AND name LIKE $2 ESCAPE '!' AND list_enabled = 1 AND deleted_at IS NULL
-           AND ({visible})
-         ORDER BY name LIMIT 1"
-    );
     let pattern = format!("{}%/%", like_itself(namespace));
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(last).bind(pattern);
-    for value in values {
-        query = query.bind(value);
+    for Span { from, to } in spans(ranges, Some(last)) {
+        let row = sqlx::query(
+            "SELECT name FROM repositories
+             WHERE name >= $1 AND name < $2 AND name LIKE $3 ESCAPE '!'
+               AND list_enabled = 1 AND deleted_at IS NULL
+             ORDER BY name LIMIT 1",
+        )
+        .bind(from)
+        .bind(to)
+        .bind(&pattern)
+        .fetch_optional(&mut *connection)
+        .await?;
+        if let Some(row) = row {
+            return Ok(Some(parsed(&row, "name")?));
+        }
     }
-    let row = query.fetch_optional(connection).await?;
-    row.as_ref().map(|row| parsed(row, "name")).transpose()
+    Ok(None)
 }
 
 /// The bytes of all blobs of each of the repositories `ids`; those without any are left out.

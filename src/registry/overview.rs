@@ -6,10 +6,10 @@ use super::listing::find_manifest;
 use super::manifests::find_repository;
 use super::paging::PageSize;
 use super::{Page, Paging, Registry, RegistryError};
-use crate::metadata::now;
 use crate::metadata::overviews::{self, ManifestGlance, RepositorySpace, Space, UploadGlance};
-use crate::metadata::repositories::{NameRange, Repository};
+use crate::metadata::repositories::Repository;
 use crate::metadata::tag_records::{self, TagRecord};
+use crate::metadata::{NameRange, now};
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// Namespaces that are shown beside a list, at most.

@@ -11,11 +11,12 @@ use super::extract::{Form, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
 use crate::auth::administration::NewPassword;
-use crate::auth::{ActionSet, Auth, Pattern, Role};
+use crate::auth::{ActionSet, Auth, Role};
 use crate::http::Error;
 use crate::metadata::credentials::{Credential, CredentialKind};
 use crate::metadata::identities::Identity;
 use crate::metadata::identities::IdentityKind::User;
+use crate::oci::RepositoryPattern;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -117,7 +118,7 @@ pub async fn add_token(
 
 impl NewToken {
     /// What the token is narrowed to; nothing for all that its owner may do.
-    fn rules(&self) -> Result<Vec<(Pattern, ActionSet)>, Error> {
+    fn rules(&self) -> Result<Vec<(RepositoryPattern, ActionSet)>, Error> {
         let pattern = self.repositories.trim();
         let actions = match &*self.rights {
             "pull" => Role::AcrPull.actions(),
@@ -129,8 +130,8 @@ impl NewToken {
     }
 }
 
-pub fn parse_pattern(text: &str) -> Result<Pattern, Error> {
-    Pattern::parse(text.trim())
+pub fn parse_pattern(text: &str) -> Result<RepositoryPattern, Error> {
+    RepositoryPattern::parse(text.trim())
         .map_err(|error| Error::bad_request("REQUEST_INVALID", error.to_string()))
 }
 

@@ -45,64 +45,58 @@ use tower::ServiceExt as _;
 
 use self::error::PageError;
 use self::page::Visit;
-use super::route::Need as Right;
+use super::need::{About, Need, Table, need};
 use super::visitor::Visitor;
 use super::{App, Error, RouteName, UserName, browser};
 use crate::auth::{Action, Auth, AuthError, Caller, RegistryAction};
 use crate::oci::RepositoryName;
 
-/// What a request needs before its page runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Nothing: sign-in itself.
-    Nothing,
-    Right(Right),
-    /// [`RegistryAction::Admin`], or the very user that the path names, in person and not by a token.
-    UserOrAdmin,
-}
+/// Pages and forms that need nothing: sign-in itself.
+pub const OPEN: &[(Method, &str)] =
+    &[(Method::GET, "/sign-in"), (Method::POST, "/sign-in"), (Method::POST, "/sign-out")];
 
-/// Every method on every page, and what it needs: the only place that says so.
-pub const NEEDS: &[(Method, &str, Need)] = {
+/// Every method on every other page, and what it needs: the only place that says so.
+pub const NEEDS: &Table<&str> = {
     use Action::{ContentDelete, ContentRead, ContentWrite, MetadataRead, MetadataWrite};
-    use Need::{Nothing, UserOrAdmin};
-    const fn here(action: Action) -> Need {
-        Need::Right(Right::InRepository(action))
-    }
-    const SIGNED_IN: Need = Need::Right(Right::SignedIn);
-    const LIST: Need = Need::Right(Right::InRegistry(RegistryAction::CatalogRead));
-    const ADMIN: Need = Need::Right(Right::InRegistry(RegistryAction::Admin));
-    const UNTAG: Need = Need::Right(Right::EitherInRepository(ContentDelete, MetadataWrite));
+    use Need::{EitherInRepository, InRegistry, InRepository, SignedIn, UserOrAdmin};
+    const LIST: Need = InRegistry(RegistryAction::CatalogRead);
+    const ADMIN: Need = InRegistry(RegistryAction::Admin);
     &[
-        (Method::GET, "/sign-in", Nothing),
-        (Method::POST, "/sign-in", Nothing),
-        (Method::POST, "/sign-out", Nothing),
         (Method::GET, "/", LIST),
         (Method::GET, "/events", LIST),
-        (Method::GET, "/welcome", SIGNED_IN),
+        (Method::GET, "/welcome", SignedIn),
         // Each does only what the caller may read or write.
-        (Method::GET, "/promote", SIGNED_IN),
-        (Method::POST, "/promote", SIGNED_IN),
-        (Method::GET, "/r/{repository}", here(MetadataRead)),
-        (Method::GET, "/r/{repository}/-/events", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/lock", here(MetadataWrite)),
-        (Method::GET, "/r/{repository}/-/delete", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/delete", here(ContentDelete)),
-        (Method::GET, "/r/{repository}/-/deleted", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/restore", here(ContentWrite)),
-        (Method::GET, "/r/{repository}/-/compare", here(ContentRead)),
-        (Method::GET, "/r/{repository}/-/tags/{tag}", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/tags/{tag}/lock", here(MetadataWrite)),
-        (Method::GET, "/r/{repository}/-/tags/{tag}/untag", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/tags/{tag}/untag", UNTAG),
-        (Method::GET, "/r/{repository}/-/tags/{tag}/rollback", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/tags/{tag}/rollback", here(ContentWrite)),
-        (Method::GET, "/r/{repository}/-/manifests/{reference}", here(MetadataRead)),
-        (Method::GET, "/r/{repository}/-/manifests/{reference}/raw", here(ContentRead)),
-        (Method::POST, "/r/{repository}/-/manifests/{reference}/lock", here(MetadataWrite)),
-        (Method::GET, "/r/{repository}/-/manifests/{reference}/delete", here(MetadataRead)),
-        (Method::POST, "/r/{repository}/-/manifests/{reference}/delete", here(ContentDelete)),
-        (Method::GET, "/r/{repository}/-/layers/{digest}", here(ContentRead)),
-        (Method::GET, "/r/{repository}/-/documents/{digest}", here(ContentRead)),
+        (Method::GET, "/promote", SignedIn),
+        (Method::POST, "/promote", SignedIn),
+        (Method::GET, "/r/{repository}", InRepository(MetadataRead)),
+        (Method::GET, "/r/{repository}/-/events", InRepository(MetadataRead)),
+        (Method::POST, "/r/{repository}/-/lock", InRepository(MetadataWrite)),
+        (Method::GET, "/r/{repository}/-/delete", InRepository(MetadataRead)),
+        (Method::POST, "/r/{repository}/-/delete", InRepository(ContentDelete)),
+        (Method::GET, "/r/{repository}/-/deleted", InRepository(MetadataRead)),
+        (Method::POST, "/r/{repository}/-/restore", InRepository(ContentWrite)),
+        (Method::GET, "/r/{repository}/-/compare", InRepository(ContentRead)),
+        (Method::GET, "/r/{repository}/-/tags/{tag}", InRepository(MetadataRead)),
+        (Method::POST, "/r/{repository}/-/tags/{tag}/lock", InRepository(MetadataWrite)),
+        (Method::GET, "/r/{repository}/-/tags/{tag}/untag", InRepository(MetadataRead)),
+        (
+            Method::POST,
+            "/r/{repository}/-/tags/{tag}/untag",
+            EitherInRepository(ContentDelete, MetadataWrite),
+        ),
+        (Method::GET, "/r/{repository}/-/tags/{tag}/rollback", InRepository(MetadataRead)),
+        (Method::POST, "/r/{repository}/-/tags/{tag}/rollback", InRepository(ContentWrite)),
+        (Method::GET, "/r/{repository}/-/manifests/{reference}", InRepository(MetadataRead)),
+        (Method::GET, "/r/{repository}/-/manifests/{reference}/raw", InRepository(ContentRead)),
+        (Method::POST, "/r/{repository}/-/manifests/{reference}/lock", InRepository(MetadataWrite)),
+        (Method::GET, "/r/{repository}/-/manifests/{reference}/delete", InRepository(MetadataRead)),
+        (
+            Method::POST,
+            "/r/{repository}/-/manifests/{reference}/delete",
+            InRepository(ContentDelete),
+        ),
+        (Method::GET, "/r/{repository}/-/layers/{digest}", InRepository(ContentRead)),
+        (Method::GET, "/r/{repository}/-/documents/{digest}", InRepository(ContentRead)),
         (Method::GET, "/users", ADMIN),
         (Method::POST, "/users", ADMIN),
         (Method::GET, "/users/{name}", UserOrAdmin),
@@ -275,19 +269,17 @@ async fn admit(
     }
     let caller = authenticate(&app.auth, &visitor, request).await?;
     let repository = param("repository").map(RepositoryName::parse);
-    let is_met = match (need(method, path), &repository) {
+    let is_met = match (need(NEEDS, method, &path), &repository) {
+        _ if is_open(method, path) => true,
+        // What is no name is as a name that nobody may see.
         (_, Some(Err(_))) => false,
         (None, _) => {
             let message = "this page does not take this method";
             return Err(Error::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message));
         }
-        (Some(Need::Nothing), _) => true,
-        (Some(Need::Right(right)), name) => {
-            right.is_met(&caller, name.as_ref().and_then(|name| name.as_ref().ok()))
-        }
-        (Some(Need::UserOrAdmin), _) => {
-            caller.may_in_registry(RegistryAction::Admin)
-                || (caller.in_person() && param("name") == Some(caller.name()))
+        (Some(need), name) => {
+            let repository = name.as_ref().and_then(|name| name.as_ref().ok());
+            need.is_met(&caller, About { repository, user: param("name") })
         }
     };
     if is_met {
@@ -316,11 +308,9 @@ async fn authenticate(auth: &Auth, visitor: &Visitor, request: &Parts) -> Result
     }
 }
 
-/// What a method on a page needs; `HEAD` is as `GET`.
-pub fn need(method: &Method, page: &str) -> Option<Need> {
+fn is_open(method: &Method, page: &str) -> bool {
     let method = if method == Method::HEAD { &Method::GET } else { method };
-    let row = NEEDS.iter().find(|(m, path, _)| m == method && *path == page);
-    row.map(|(_, _, need)| *need)
+    OPEN.iter().any(|(m, path)| m == method && *path == page)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Visit {
     }
 
     /// The repositories that a list may show.
-    pub fn readable(&self) -> Vec<crate::metadata::repositories::NameRange> {
+    pub fn readable(&self) -> Vec<crate::metadata::NameRange> {
         self.caller.readable().iter().map(crate::http::dispatch::name_range).collect()
     }
 }

@@ -9,9 +9,10 @@ use super::error::PageError;
 use super::extract::{Form, Parameters, Path};
 use super::page::{Visit, page, see_other};
 use super::{assets, format};
-use crate::auth::{ActionSet, Auth, Pattern};
+use crate::auth::{ActionSet, Auth};
 use crate::http::Error;
 use crate::metadata::scope_maps::{Rule, ScopeMap};
+use crate::oci::RepositoryPattern;
 
 #[derive(Template)]
 #[template(path = "scope_maps.html")]
@@ -64,7 +65,7 @@ pub async fn put(
     Ok(see_other("/scope-maps"))
 }
 
-fn rule(line: &str) -> Result<(Pattern, ActionSet), Error> {
+fn rule(line: &str) -> Result<(RepositoryPattern, ActionSet), Error> {
     let invalid = |message: String| Error::bad_request("REQUEST_INVALID", message);
     let (pattern, actions) = line
         .split_once(char::is_whitespace)
