@@ -6,7 +6,7 @@ mod open_files;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use orlop::cli::Cli;
+use orlop::cli::{Cli, colour};
 
 fn main() -> ExitCode {
     memory::give_back_early();
@@ -19,7 +19,8 @@ async fn run() -> ExitCode {
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("orlop: {error}");
+            let stderr = std::io::stderr();
+            eprintln!("{} {error}", colour::red("orlop:", &stderr));
             error.exit_code()
         }
     }

@@ -1,6 +1,8 @@
 //! Sign-in of people with a browser: the authorization code flow of OpenID Connect with PKCE
 //! (RFC 7636), and the sessions that come of it.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use super::federation::{ProviderError, trusted_url};
 use super::secret::{self, SecretKind};
 use super::sign_in::SignIn;
 use super::token::{self, CLOCK_SKEW};
-use super::{Auth, AuthError, Caller, KEYS_KEPT_FOR};
+use super::{Auth, AuthError, Caller, KEYS_KEPT_FOR, Password};
 use crate::metadata::refresh_tokens::{self, RefreshTokenKind};
 use crate::metadata::{now, trusted_issuers};
 
@@ -164,6 +166,36 @@ impl Auth {
         Ok(Arrival { session, return_to: request.return_to, seconds })
     }
 
+    /// Signs a browser in by the password that somebody typed. Tokens are refused: a session may do
+    /// more than they.
+    ///
+    /// # Errors
+    /// [`AuthError::WrongCredentials`], or [`AuthError::TooManyAttempts`].
+    pub async fn sign_in_browser(
+        &self,
+        given: &Password,
+        remote: IpAddr,
+    ) -> Result<Arrival, AuthError> {
+        if SecretKind::of(&given.password).is_some() {
+            return Err(AuthError::WrongCredentials);
+        }
+        let sign_in = self.sign_in_with_password(given, remote).await?;
+        let (kind, seconds) = (RefreshTokenKind::Session, self.0.session_seconds);
+        let session = self.keep_signed_in(&sign_in, kind, SecretKind::Session, seconds).await?;
+        Ok(Arrival { session, return_to: "/".into(), seconds })
+    }
+
+    /// The names of the issuers that sign people in with a browser.
+    ///
+    /// # Errors
+    /// [`AuthError::Metadata`] if the database fails.
+    pub async fn browser_issuers(&self) -> Result<Vec<String>, AuthError> {
+        let mut connection = self.0.database.read().await?;
+        let issuers = trusted_issuers::list(&mut connection).await?;
+        let for_people = issuers.into_iter().filter(|issuer| issuer.client_id.is_some());
+        Ok(for_people.map(|issuer| issuer.name).collect())
+    }
+
     /// Who a session stands for, with the rights of this moment.
     ///
     /// # Errors
@@ -184,7 +216,7 @@ impl Auth {
 }
 
 /// Whether a path leads nowhere but to this registry.
-fn is_local_path(path: &str) -> bool {
+pub fn is_local_path(path: &str) -> bool {
     path.starts_with('/')
         && !path.starts_with("//")
         && path.len() <= 1024

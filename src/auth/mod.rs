@@ -37,7 +37,7 @@ use sha2::{Digest as _, Sha256};
 pub use action::{Action, ActionError, ActionSet, RegistryAction};
 pub use basic::Password;
 pub use bootstrap::FirstAdmin;
-pub use browser::{Arrival, Departure, TIME_TO_SIGN_IN};
+pub use browser::{Arrival, Departure, TIME_TO_SIGN_IN, is_local_path};
 pub use caller::{ANONYMOUS, Caller, Subject};
 pub use error::AuthError;
 pub use issue::{Credentials, IssuedToken, TokenRequest};
@@ -209,7 +209,8 @@ impl Auth {
         Ok(keys)
     }
 
-    fn anonymous(&self) -> Caller {
+    /// Whoever shows no credentials.
+    pub fn anonymous(&self) -> Caller {
         Caller::anonymous(self.0.anonymous.clone())
     }
 

@@ -73,7 +73,7 @@ impl Auth {
         }
     }
 
-    async fn sign_in_with_password(
+    pub(super) async fn sign_in_with_password(
         &self,
         given: &Password,
         remote: IpAddr,

@@ -8,7 +8,7 @@ use reqwest::header::LINK;
 use reqwest::{Certificate, Client, Method};
 use serde_json::Value;
 
-use super::{Error, docker_credentials};
+use super::{Error, colour, docker_credentials};
 
 /// Where the registry is, who asks, and how the answer is shown.
 #[derive(Args)]
@@ -247,15 +247,22 @@ pub fn print_json(value: &Value) {
     println!("{value:#}");
 }
 
+/// The first row holds the titles.
 pub fn print_table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
     let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    for row in rows {
+    for (n, row) in rows.iter().enumerate() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        let cells = cells.collect::<Vec<_>>().join("  ");
+        let line = cells.trim_end();
+        if n == 0 {
+            println!("{}", colour::bold(line, &std::io::stdout()));
+        } else {
+            println!("{line}");
+        }
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod api;
 mod audit;
+pub mod colour;
+mod completions;
 mod config;
 mod docker_credentials;
 mod error;
 mod gc;
 mod healthcheck;
 mod issuer;
+mod man;
 mod principal;
 mod repository;
 mod role;
@@ -45,6 +48,8 @@ enum Command {
     Issuer(issuer::Issuer),
     SigningKey(signing_key::SigningKey),
     Audit(audit::Audit),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Cli {
@@ -65,6 +70,8 @@ impl Cli {
             Command::Issuer(issuer) => issuer.run().await,
             Command::SigningKey(signing_key) => signing_key.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Completions(completions) => completions.run(),
+            Command::Man(man) => man.run(),
         }
     }
 }

@@ -155,7 +155,8 @@ fn greet(url: &str, first_admin: Option<&FirstAdmin>) -> io::Result<()> {
              oras login {host}{plain} --username {name} --password {shown}\n    \
              echo 'Here is an artifact' > artifact.txt\n    \
              oras push {host}/samples/artifact:1.0{plain} ./artifact.txt\n    \
-             oras pull {host}/samples/artifact:1.0{plain}\n"
+             oras pull {host}/samples/artifact:1.0{plain}\n\
+             Or open {url} in a browser.\n"
         )?;
     }
     out.flush()

@@ -88,11 +88,23 @@ pub fn session<'a>(
     headers: &'a HeaderMap,
 ) -> Result<Option<&'a str>, Error> {
     let Some(session) = read_cookie(origin, headers, "session") else { return Ok(None) };
-    let from = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-    if method.is_safe() || from == Some(&origin.url) {
-        return Ok(Some(session));
+    if !method.is_safe() {
+        from_own_pages(origin, headers)?;
     }
-    let message = "a browser's session changes things from the registry's own pages only";
+    Ok(Some(session))
+}
+
+/// Refuses what another site's page made a browser send.
+pub fn from_own_pages(origin: &Origin, headers: &HeaderMap) -> Result<(), Error> {
+    let from = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    if from == Some(&origin.url) {
+        return Ok(());
+    }
+    let message = format!(
+        "a browser changes things from the registry's own pages only, at {}; if that is not the \
+         address you see, server.public_url must be set",
+        origin.url
+    );
     Err(Error::new(StatusCode::FORBIDDEN, "DENIED", message))
 }
 
@@ -106,7 +118,7 @@ fn is_tls(origin: &Origin) -> bool {
     origin.url.starts_with("https://")
 }
 
-fn cookie(origin: &Origin, name: &str, value: &str, seconds: u32) -> HeaderValue {
+pub fn cookie(origin: &Origin, name: &str, value: &str, seconds: u32) -> HeaderValue {
     let name = cookie_name(origin, name);
     let secure = if is_tls(origin) { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
@@ -124,7 +136,7 @@ fn read_cookie<'a>(origin: &Origin, headers: &'a HeaderMap, name: &str) -> Optio
         .map(|(_, value)| value)
 }
 
-fn redirect(location: &str, cookie: HeaderValue) -> Response {
+pub fn redirect(location: &str, cookie: HeaderValue) -> Response {
     let location = HeaderValue::try_from(location).expect("URLs and checked paths are ASCII");
     let no_store = HeaderValue::from_static("no-store");
     let headers = [

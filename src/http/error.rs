@@ -134,13 +134,26 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    /// Tells the log what really happened.
+    pub fn log(&self) {
+        if let Some(cause) = &self.cause {
+            tracing::error!(error = cause.as_ref(), "request failed");
+        }
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        if let Some(cause) = &self.cause {
-            tracing::error!(error = cause.as_ref(), "request failed");
-        }
+        self.log();
         let entry = Entry { code: self.code, message: &self.message, detail: &self.detail };
         let mut body =
             serde_json::to_vec(&Body { errors: [entry] }).expect("text and JSON values serialize");

@@ -25,6 +25,7 @@ pub mod oauth2;
 mod observe;
 pub mod openapi;
 mod origin;
+pub mod pages;
 pub mod query;
 mod request_id;
 pub mod route;
@@ -44,6 +45,7 @@ use http::HeaderValue;
 pub use error::Error;
 pub use observe::{RouteName, UserName};
 use origin::Origin;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::registry::Registry;
@@ -63,6 +65,11 @@ impl FromRef<App> for Auth {
     }
 }
 
+/// Put into the extensions of a request: told when the server is asked to stop, so that answers
+/// without an end of their own can end.
+#[derive(Clone)]
+pub struct Stopping(pub CancellationToken);
+
 /// Everything that the registry answers, but for what the server itself does.
 pub fn router(app: App) -> Router {
     Router::new()
@@ -71,6 +78,7 @@ pub fn router(app: App) -> Router {
         .merge(browser::routes())
         .merge(management::routes(&app))
         .merge(openapi::routes())
+        .merge(pages::routes(&app))
         .with_state(app)
 }
 

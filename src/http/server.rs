@@ -23,7 +23,7 @@ use super::connection::{Connection, Connections, Watched};
 use super::health::{self, Check};
 use super::metrics::{self, Metrics};
 use super::tls::{Tls, TlsError};
-use super::{forwarded, observe};
+use super::{Stopping, forwarded, observe};
 use crate::settings::ServerSettings;
 
 /// Requests at once on one connection of HTTP/2.
@@ -229,11 +229,12 @@ impl Serving {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = service_fn(|mut request| {
+        let service = service_fn(|mut request: http::Request<hyper::body::Incoming>| {
             let router = self.router.clone();
             let (connection, metrics) = (Arc::clone(connection), self.metrics.clone());
             let peer = connection.remote.ip();
             let client = forwarded::client(request.headers_mut(), peer, &self.trusted_proxies);
+            request.extensions_mut().insert(Stopping(self.stop.clone()));
             observe::answer(router, connection, metrics, client, request)
         });
         let mut serving = pin!(self.http.serve_connection(TokioIo::new(stream), service));

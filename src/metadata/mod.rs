@@ -24,6 +24,7 @@ pub mod manifest_records;
 pub mod manifests;
 mod name_range;
 mod order;
+pub mod overviews;
 pub mod refresh_tokens;
 pub mod repositories;
 pub mod roles;

@@ -32,7 +32,7 @@ pub struct Repository {
 }
 
 impl Repository {
-    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+    pub(super) fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
         Ok(Self {
             key: RepositoryKey::from_row(row)?,
             name: parsed(row, "name")?,

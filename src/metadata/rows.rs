@@ -41,3 +41,20 @@ pub(super) fn placeholders(first: usize, count: usize) -> String {
     let names: Vec<_> = (first..first + count).map(|n| format!("${n}")).collect();
     names.join(", ")
 }
+
+/// The pattern of texts that hold `part`, for `LIKE … ESCAPE '!'`.
+pub(super) fn like(part: &str) -> String {
+    format!("%{}%", like_itself(part))
+}
+
+/// The pattern of nothing but the text.
+pub(super) fn like_itself(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern
+}

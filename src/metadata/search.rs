@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::name_range::spans;
-use super::rows::{parsed, placeholders, size};
+use super::rows::{like, parsed, placeholders, size};
 use super::{MetadataError, NameRange};
 use crate::oci::{Digest, Manifest, MediaType, RepositoryName};
 
@@ -97,18 +97,6 @@ pub async fn manifests(
     }
     let rows = query.fetch_all(connection).await?;
     rows.iter().map(FoundManifest::from_row).collect()
-}
-
-/// The pattern of texts that hold `part`.
-fn like(part: &str) -> String {
-    let mut pattern = "%".to_owned();
-    for character in part.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern + "%"
 }
 
 /// Lets a manifest be found by its annotations.

@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::attributes::flag;
-use super::rows::parsed;
+use super::rows::{like, parsed};
 use super::{Attributes, MetadataError, Order, Place};
 use crate::oci::{Digest, Tag};
 
@@ -109,6 +109,34 @@ pub async fn list(
         query = query.bind(place.changed_at);
     }
     let rows = query.fetch_all(connection).await?;
+    rows.iter().map(TagRecord::from_row).collect()
+}
+
+/// As [`list`] of a repository, but only tags whose name holds `part`, in whatever case.
+pub async fn holding(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    part: &str,
+    order: Order,
+    place: Option<Place>,
+    limit: i64,
+) -> Result<Vec<TagRecord>, MetadataError> {
+    let place = place.unwrap_or_else(|| order.beginning());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tags t JOIN manifests m ON m.id = t.manifest_id
+         WHERE t.repository_id = $1 AND {} AND t.list_enabled = 1
+           AND LOWER(t.name) LIKE ${} ESCAPE '!'
+         ORDER BY {} LIMIT $3",
+        order.after("t.name", "t.updated_at"),
+        if order.is_by_time() { 5 } else { 4 },
+        order.by("t.name", "t.updated_at"),
+    );
+    let mut query =
+        sqlx::query(AssertSqlSafe(sql)).bind(repository_id).bind(place.name).bind(limit);
+    if order.is_by_time() {
+        query = query.bind(place.changed_at);
+    }
+    let rows = query.bind(like(&part.to_ascii_lowercase())).fetch_all(connection).await?;
     rows.iter().map(TagRecord::from_row).collect()
 }
 

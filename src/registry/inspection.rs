@@ -83,6 +83,20 @@ impl Registry {
         }
     }
 
+    /// The text of a small blob; none if it is larger than `limit` bytes.
+    pub async fn small_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        limit: u64,
+    ) -> Result<Option<bytes::Bytes>, RegistryError> {
+        let blob = self.blob(repository, digest).await?;
+        if blob.size > limit {
+            return Ok(None);
+        }
+        Ok(Some(self.read_blob(&blob).await?.read_all().await?))
+    }
+
     pub async fn repository_usage(&self, name: &RepositoryName) -> Result<Usage, RegistryError> {
         let mut connection = self.database.read().await?;
         let key = find_repository(&mut connection, name).await?;

@@ -31,6 +31,11 @@ impl Paging {
         Some(Place { name, changed_at })
     }
 
+    /// Where the page begins, where the time always comes with the name.
+    pub(super) fn place_or_beginning(&self) -> Option<Place> {
+        self.place(None)
+    }
+
     /// Whether the time of the item before the page has to be looked up.
     fn item_to_look_up(&self) -> Option<&str> {
         let is_needed = self.order.is_by_time() && self.last_changed_at.is_none();

@@ -20,10 +20,12 @@ mod history;
 mod holders;
 mod ingest;
 mod inspection;
+mod layer_files;
 mod lease;
 mod listing;
 mod locks;
 mod manifests;
+mod overview;
 mod paging;
 mod platform;
 mod promotion;
@@ -39,12 +41,16 @@ pub use forecast::{Finding, Forecast};
 pub use garbage::Collected;
 pub use ingest::{Incoming, IncomingError};
 pub use inspection::Inspection;
+pub use layer_files::{FileKind, LayerFile, LayerFiles, ListingEnd};
 pub use listing::{ManifestDetails, Paging, TaggedManifest};
 pub use locks::{Disallowed, Item};
 pub use manifests::{PushManifest, PushedManifest};
+pub use overview::{RepositoryGlance, RepositoryList, TagGlance};
 pub use paging::Page;
 pub use promotion::Promotion;
 pub use uploads::ChunkRange;
+
+use tokio::sync::Semaphore;
 
 use holders::Holders;
 
@@ -62,6 +68,8 @@ pub struct Registry {
     policies: Arc<[PolicySettings]>,
     /// Unless other processes work on the same database.
     holders: Option<Holders>,
+    /// Turns of those that look into layers.
+    listings: Arc<Semaphore>,
 }
 
 impl Registry {
@@ -73,6 +81,7 @@ impl Registry {
             settings: Arc::new(settings.registry.clone()),
             gc: Arc::new(settings.gc.clone()),
             policies: settings.policy.as_slice().into(),
+            listings: Arc::new(Semaphore::new(layer_files::AT_ONCE)),
         }
     }
 }

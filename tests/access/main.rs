@@ -10,5 +10,6 @@ mod cves;
 mod federation;
 mod harness;
 mod matrix;
+mod pages;
 mod tokens;
 mod visibility;

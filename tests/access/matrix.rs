@@ -16,22 +16,22 @@ use crate::harness::{Answer, PASSWORD, Registry, SERVICE, basic};
 const OWN: &str = "own/app";
 const FOREIGN: &str = "foreign/app";
 const PUBLIC: &str = "public/app";
-const REPOSITORIES: [&str; 3] = [OWN, FOREIGN, PUBLIC];
-const BLOB: &[u8] = b"{}";
+pub const REPOSITORIES: [&str; 3] = [OWN, FOREIGN, PUBLIC];
+pub const BLOB: &[u8] = b"{}";
 
 /// Somebody who asks, and the role they have in `own/*`.
-struct Who {
-    name: &'static str,
-    authorization: Option<String>,
-    role: Option<Role>,
-    is_signed_in: bool,
+pub struct Who {
+    pub name: &'static str,
+    pub authorization: Option<String>,
+    pub role: Option<Role>,
+    pub is_signed_in: bool,
     /// By password rather than by a token.
     in_person: bool,
 }
 
 /// Somebody who never asks, and a name that nobody has.
-const OTHER: &str = "somebody-else";
-const ABSENT: &str = "nobody-at-all";
+pub const OTHER: &str = "somebody-else";
+pub const ABSENT: &str = "nobody-at-all";
 
 /// One request, and what it needs.
 struct Case {
@@ -44,7 +44,7 @@ struct Case {
 }
 
 impl Who {
-    fn may(&self, need: Need, about: &str, path: &str) -> bool {
+    pub fn may(&self, need: Need, about: &str, path: &str) -> bool {
         let actions = self.role.map(Role::actions);
         match need {
             Need::SignedIn => self.is_signed_in,
@@ -71,11 +71,11 @@ impl Who {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-fn manifest() -> Vec<u8> {
+pub fn manifest() -> Vec<u8> {
     let config = json!({
         "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(BLOB), "size": BLOB.len()
     });
@@ -175,7 +175,7 @@ fn cases(who: &Who) -> Vec<Case> {
     cases
 }
 
-async fn push(registry: &Registry, repository: &str) {
+pub async fn push(registry: &Registry, repository: &str) {
     let admin = basic("admin", PASSWORD);
     let send = async |method: Method, path: String, kind: &str, body: Vec<u8>| {
         let request = Request::builder()
@@ -208,7 +208,7 @@ async fn ask(registry: &Registry, who: &Who, method: &Method, path: &str) -> Ans
 }
 
 /// Everybody, with Basic credentials and with a token for all that they may have.
-async fn everybody(registry: &Registry) -> Vec<Who> {
+pub async fn everybody(registry: &Registry) -> Vec<Who> {
     let mut found = Vec::new();
     let roles = Role::ALL.map(Some).into_iter().chain([None]);
     for role in roles {

@@ -160,3 +160,20 @@ async fn the_health_check_asks_the_server_of_the_settings() {
     let arguments = ["healthcheck", "--listen", &host, "--tls-cert", cert, "--tls-key", key];
     assert!(orlop(folder.path(), &arguments, &[]).status.success());
 }
+
+#[test]
+fn shells_complete_its_words_and_man_knows_its_commands() {
+    let folder = TempDir::new().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = orlop(folder.path(), &["completions", shell], &[]);
+        assert!(output.status.success(), "{output:?}");
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(script.contains("orlop") && script.contains("show-manifests"), "{shell}");
+    }
+    let output = orlop(folder.path(), &["man", "pages"], &[]);
+    assert!(output.status.success(), "{output:?}");
+    for page in ["orlop.1", "orlop-serve.1", "orlop-repository-list.1"] {
+        let text = std::fs::read_to_string(folder.path().join("pages").join(page)).unwrap();
+        assert!(text.contains(".TH"), "{page}");
+    }
+}

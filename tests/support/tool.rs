@@ -100,6 +100,11 @@ impl Output {
 }
 
 impl Tool {
+    /// Where the program is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The same tool without a variable that was set for it.
     pub fn without(mut self, name: &str) -> Self {
         self.environment.retain(|(set, _)| set != name);
@@ -109,10 +114,6 @@ impl Tool {
     pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.environment.push((name.to_owned(), value.as_ref().to_owned()));
         self
-    }
-
-    pub fn program(&self) -> &Path {
-        &self.program
     }
 
     /// Records that the program is here but cannot work, so that its test is skipped.

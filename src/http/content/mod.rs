@@ -6,7 +6,7 @@
 
 mod manifests;
 mod page;
-mod promotions;
+pub(super) mod promotions;
 mod repositories;
 mod search;
 mod tags;

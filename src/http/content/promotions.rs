@@ -48,7 +48,7 @@ pub async fn create(
     Ok(Json(Promoted { tags: tags.collect() }))
 }
 
-fn parse(PromotionView { source, target }: &PromotionView) -> Result<Promotion, Error> {
+pub fn parse(PromotionView { source, target }: &PromotionView) -> Result<Promotion, Error> {
     let invalid = |text: &str, right: &str| {
         let message = format!("{text:.300} is not of the form {right}");
         Error::bad_request("REQUEST_INVALID", message)

@@ -1,0 +1,368 @@
+//! The page of a manifest: what it is made of, what belongs to it, how to pull it.
+
+mod config;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+
+pub use self::config::{Config, Step};
+use super::error::PageError;
+use super::extract::Path;
+use super::page::{Visit, page};
+use super::repository::{Lock, pull_commands};
+use super::{assets, document, format, markdown};
+use crate::http::App;
+use crate::metadata::overviews::ManifestGlance;
+use crate::oci::{Descriptor, Digest, Reference, RepositoryName, Tag};
+use crate::registry::{Inspection, Registry, RegistryError};
+
+/// Manifests above this size, in bytes, are shown raw only.
+const MAX_SHOWN: usize = 16 * 1024;
+
+/// READMEs above this size, in bytes, are not shown.
+const MAX_README: u64 = 256 * 1024;
+
+/// Referrers whose own referrers are shown too.
+const REFERRERS_FOLLOWED: usize = 20;
+
+/// Layers and children that the page lists.
+const PARTS_SHOWN: usize = 120;
+
+/// Annotations and labels that the page lists, and characters of each.
+const TEXTS_SHOWN: usize = 100;
+const TEXT_SHOWN: usize = 1000;
+
+/// Characters of a name in a list.
+const NAME_SHOWN: usize = 300;
+
+#[derive(Template)]
+#[template(path = "artifact.html")]
+struct ArtifactPage<'a> {
+    visit: &'a Visit,
+    name: &'a RepositoryName,
+    reference: &'a str,
+    digest: &'a Digest,
+    found: &'a Inspection,
+    kind: String,
+    commands: Vec<(&'static str, String)>,
+    platforms: Vec<Child>,
+    config: Option<Config>,
+    layers: Vec<Layer>,
+    /// Of all layers together.
+    layers_size: u64,
+    referrers: Vec<Referrer>,
+    annotations: Vec<(&'a str, &'a str, Option<&'a str>)>,
+    readme: Option<String>,
+    /// The manifest itself, indented.
+    pretty: Option<String>,
+    locks: Vec<Lock>,
+}
+
+/// A child of an index.
+struct Child {
+    digest: Digest,
+    platform: String,
+    kind: String,
+    size: u64,
+    is_here: bool,
+}
+
+struct Layer {
+    digest: Digest,
+    media_type: String,
+    size: u64,
+    /// The name of the file that it is, as oras gives it.
+    title: Option<String>,
+    /// The step that made it.
+    step: Option<String>,
+    shared_with: Vec<Tag>,
+    has_files: bool,
+    is_document: bool,
+    /// Where it stands in the picture, in thousandths.
+    start: u64,
+    width: u64,
+}
+
+impl ArtifactPage<'_> {
+    fn promote_url(&self) -> String {
+        let source = format!("{}@{}", self.name, self.digest);
+        format::with_query("/promote", &[("source", &source)])
+    }
+
+    /// The size of the layer that a step of the build made, in words.
+    fn size_of(&self, step: &Step) -> String {
+        let layers = &self.found.details.manifest.layers;
+        let layer = step.layer.and_then(|layer| layers.get(layer));
+        layer.map(|layer| format::size(layer.size)).unwrap_or_default()
+    }
+}
+
+impl Layer {
+    /// What a person calls it.
+    fn label(&self) -> String {
+        let label = self.title.as_ref().or(self.step.as_ref()).filter(|text| !text.is_empty());
+        label.map_or_else(
+            || format::short(&self.digest),
+            |label| format::cut(label, NAME_SHOWN).into_owned(),
+        )
+    }
+}
+
+/// Something that refers to the manifest, with what refers to it in turn.
+pub struct Referrer {
+    pub digest: Digest,
+    pub kind: String,
+    pub artifact_type: String,
+    pub created: Option<String>,
+    pub children: Vec<Self>,
+}
+
+pub async fn show(
+    State(app): State<App>,
+    Extension(visit): Extension<Visit>,
+    Path((name, reference)): Path<(RepositoryName, String)>,
+) -> Result<Response, PageError> {
+    let may_pull = visit.may_pull(&name);
+    let found = app.registry.inspect(&name, &Reference::parse(&reference)?, may_pull).await?;
+    let record = &found.details.record;
+    let manifest = &found.details.manifest;
+    let kind = kind_of(&found);
+    let config = match (&found.config, kind.as_str()) {
+        (Some(config), "Image") => Some(Config::read(config)),
+        _ => None,
+    };
+    let pretty = if may_pull { pretty(&app.registry, &name, &record.digest).await? } else { None };
+    let readme = readme(&app.registry, &name, &found, may_pull).await?;
+    let annotations = manifest.annotations.iter();
+    let annotations = annotations.filter(|(key, value)| !is_readme(key, value)).take(TEXTS_SHOWN);
+    page(&ArtifactPage {
+        visit: &visit,
+        name: &name,
+        reference: &reference,
+        digest: &record.digest,
+        commands: pull_commands(&visit, &name, &reference, &kind),
+        platforms: children(&app.registry, &name, &manifest.manifests).await?,
+        layers: layers(&app.registry, &name, &found, config.as_ref()).await?,
+        layers_size: manifest.layers.iter().map(|layer| layer.size).sum(),
+        referrers: referrers(&app.registry, &name, &found).await?,
+        annotations: annotations
+            .map(|(key, value)| (&**key, &**value, markdown::web_address(value)))
+            .collect(),
+        locks: Lock::all(&record.attributes),
+        readme,
+        pretty,
+        config,
+        kind,
+        found: &found,
+    })
+}
+
+pub async fn raw(
+    State(app): State<App>,
+    Path((name, reference)): Path<(RepositoryName, String)>,
+) -> Result<Response, PageError> {
+    let manifest = app.registry.manifest(&name, &Reference::parse(&reference)?).await?;
+    // As text: a browser shall show it and never take it for a page.
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((kind, manifest.content).into_response())
+}
+
+pub fn kind_of(found: &Inspection) -> String {
+    let record = &found.details.record;
+    let (artifact, config) = (record.artifact_type.as_deref(), record.config_media_type.as_deref());
+    format::kind(artifact, config, record.media_type.as_str())
+}
+
+async fn pretty(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<String>, PageError> {
+    let manifest = match registry.manifest(name, &Reference::Digest(digest.clone())).await {
+        Ok(manifest) => manifest,
+        // Locked against reading, it is still there to look at from outside.
+        Err(RegistryError::Disallowed(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if manifest.content.len() > MAX_SHOWN {
+        return Ok(None);
+    }
+    let value: Option<serde_json::Value> = serde_json::from_slice(&manifest.content).ok();
+    Ok(value.and_then(|value| serde_json::to_string_pretty(&value).ok()))
+}
+
+async fn children(
+    registry: &Registry,
+    name: &RepositoryName,
+    children: &[Descriptor],
+) -> Result<Vec<Child>, PageError> {
+    let shown = &children[..children.len().min(PARTS_SHOWN)];
+    let digests: Vec<_> = shown.iter().map(|child| &child.digest).collect();
+    let glances = registry.manifest_glances(name, &digests).await?;
+    Ok(shown.iter().map(|child| Child::new(child, glances.get(&child.digest))).collect())
+}
+
+impl Child {
+    fn new(child: &Descriptor, glance: Option<&ManifestGlance>) -> Self {
+        let platform = child.platform.as_ref().map(platform_name).unwrap_or_default();
+        let is_attestation = child.annotations.as_ref().is_some_and(|annotations| {
+            annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind.contains("attest"))
+        });
+        let kind = match glance {
+            _ if is_attestation => "Attestation".into(),
+            Some(glance) => format::kind(
+                glance.artifact_type.as_deref(),
+                glance.config_media_type.as_deref(),
+                &glance.media_type,
+            ),
+            None => format::kind(child.artifact_type.as_deref(), None, child.media_type.as_str()),
+        };
+        Self {
+            digest: child.digest.clone(),
+            platform,
+            kind,
+            size: glance.map_or(child.size, |glance| glance.content_size),
+            is_here: glance.is_some(),
+        }
+    }
+}
+
+pub fn platform_name(platform: &crate::oci::Platform) -> String {
+    let mut text = format!("{}/{}", platform.os, platform.architecture);
+    if let Some(variant) = &platform.variant {
+        text.push('/');
+        text.push_str(variant);
+    }
+    text
+}
+
+async fn layers(
+    registry: &Registry,
+    name: &RepositoryName,
+    found: &Inspection,
+    config: Option<&Config>,
+) -> Result<Vec<Layer>, PageError> {
+    let layers = &found.details.manifest.layers;
+    let layers = &layers[..layers.len().min(PARTS_SHOWN)];
+    let digests: Vec<_> = layers.iter().map(|layer| &layer.digest).collect();
+    let digest = &found.details.record.digest;
+    let shared = registry.tags_sharing(name, digest, &digests).await?;
+    let mut steps = config.map(Config::layer_steps).unwrap_or_default().into_iter();
+    let widths = widths(layers);
+    let mut start = 0;
+    let mut found = Vec::new();
+    for ((layer, shared_with), width) in layers.iter().zip(shared).zip(widths) {
+        let media_type = layer.media_type.as_str();
+        let title = annotation(layer, "org.opencontainers.image.title");
+        found.push(Layer {
+            digest: layer.digest.clone(),
+            has_files: media_type.contains("tar") || media_type.contains("layer"),
+            is_document: document::is_readable(media_type, layer.size),
+            media_type: media_type.to_owned(),
+            size: layer.size,
+            title,
+            step: steps.next(),
+            shared_with,
+            start,
+            width,
+        });
+        start += width;
+    }
+    Ok(found)
+}
+
+/// The layers' parts of a thousand, each wide enough to be seen.
+fn widths(layers: &[Descriptor]) -> Vec<u64> {
+    const WHOLE: u64 = 1000;
+    let count = layers.len() as u64;
+    let least = (WHOLE / 4).checked_div(count).unwrap_or(0).min(8);
+    let rest = WHOLE - least * count;
+    let total: u128 = layers.iter().map(|layer| u128::from(layer.size)).sum();
+    let share = |size: u64| {
+        let part = (u128::from(size) * u128::from(rest)).checked_div(total).unwrap_or(0);
+        u64::try_from(part).unwrap_or(0)
+    };
+    layers.iter().map(|layer| least + share(layer.size)).collect()
+}
+
+fn annotation(descriptor: &Descriptor, name: &str) -> Option<String> {
+    descriptor.annotations.as_ref()?.get(name).cloned()
+}
+
+fn is_readme(key: &str, value: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    (key.ends_with("readme") || key.ends_with("readme.md"))
+        && markdown::web_address(value).is_none()
+}
+
+/// The README that an annotation holds, or a layer that is one.
+async fn readme(
+    registry: &Registry,
+    name: &RepositoryName,
+    found: &Inspection,
+    may_pull: bool,
+) -> Result<Option<String>, PageError> {
+    let manifest = &found.details.manifest;
+    let annotation = manifest.annotations.iter().find(|(key, value)| is_readme(key, value));
+    if let Some((_, text)) = annotation {
+        return Ok(Some(markdown::render(text)));
+    }
+    let is_readme = |layer: &&Descriptor| {
+        let title = annotation_title(layer);
+        layer.size <= MAX_README
+            && title.is_some_and(|title| title.eq_ignore_ascii_case("README.md"))
+    };
+    let Some(layer) = manifest.layers.iter().find(is_readme).filter(|_| may_pull) else {
+        return Ok(None);
+    };
+    match registry.small_blob(name, &layer.digest, MAX_README).await {
+        Ok(text) => Ok(text.map(|text| markdown::render(&String::from_utf8_lossy(&text)))),
+        Err(RegistryError::BlobUnknown { .. } | RegistryError::Disallowed(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn annotation_title(layer: &Descriptor) -> Option<&str> {
+    let title = layer.annotations.as_ref()?.get("org.opencontainers.image.title")?;
+    title.rsplit('/').next()
+}
+
+/// What refers to the manifest, two levels of it, and what cosign tagged by its digest.
+pub async fn referrers(
+    registry: &Registry,
+    name: &RepositoryName,
+    found: &Inspection,
+) -> Result<Vec<Referrer>, PageError> {
+    let mut tree: Vec<_> = found.referrers.iter().map(Referrer::new).collect();
+    for referrer in tree.iter_mut().take(REFERRERS_FOLLOWED) {
+        let below = registry.referrers(name, &referrer.digest, None, Some(20), None).await?;
+        referrer.children = below.items.iter().map(Referrer::new).collect();
+    }
+    let digest = found.details.record.digest.to_string().replace(':', "-");
+    let kinds = [("sig", "Signature"), ("att", "Attestation"), ("sbom", "SBOM")];
+    for (suffix, kind) in kinds {
+        let Ok(tag) = Tag::parse(&format!("{digest}.{suffix}")) else { continue };
+        if let Ok(digest) = registry.resolve(name, &Reference::Tag(tag)).await {
+            let (kind, artifact_type) = (kind.to_owned(), "by cosign, under a tag".to_owned());
+            let (created, children) = (None, Vec::new());
+            tree.push(Referrer { digest, kind, artifact_type, created, children });
+        }
+    }
+    Ok(tree)
+}
+
+impl Referrer {
+    fn new(descriptor: &Descriptor) -> Self {
+        let artifact_type = descriptor.artifact_type.clone().unwrap_or_default();
+        Self {
+            digest: descriptor.digest.clone(),
+            kind: format::kind(Some(&artifact_type), None, descriptor.media_type.as_str()),
+            artifact_type,
+            created: annotation(descriptor, "org.opencontainers.image.created"),
+            children: Vec::new(),
+        }
+    }
+}

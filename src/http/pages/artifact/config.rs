@@ -1,0 +1,154 @@
+//! The config of an image, as a person reads it (image-spec, config.md).
+
+use serde_json::Value;
+
+/// Entries of the history that are shown.
+const STEPS_SHOWN: usize = 150;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    pub platform: String,
+    pub created: Option<String>,
+    pub author: Option<String>,
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
+    pub entrypoint: Option<String>,
+    pub command: Option<String>,
+    pub stop_signal: Option<String>,
+    pub ports: Vec<String>,
+    pub volumes: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub labels: Vec<(String, String)>,
+    pub steps: Vec<Step>,
+}
+
+/// One entry of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub command: String,
+    /// Which layer it made, if one.
+    pub layer: Option<usize>,
+}
+
+impl Config {
+    pub fn read(value: &Value) -> Self {
+        let config = &value["config"];
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(Into::into);
+        let keys = |value: &Value| -> Vec<String> {
+            value.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
+        };
+        let (os, architecture) = (text(&value["os"]), text(&value["architecture"]));
+        let variant: Option<String> = text(&value["variant"]);
+        let platform: Vec<String> = [os, architecture, variant].into_iter().flatten().collect();
+        let environment = config["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let labels = config["Labels"].as_object().into_iter().flatten();
+        Self {
+            platform: platform.join("/"),
+            created: text(&value["created"]),
+            author: text(&value["author"]),
+            user: text(&config["User"]),
+            working_dir: text(&config["WorkingDir"]),
+            entrypoint: words(&config["Entrypoint"]),
+            command: words(&config["Cmd"]),
+            stop_signal: text(&config["StopSignal"]),
+            ports: keys(&config["ExposedPorts"]),
+            volumes: keys(&config["Volumes"]),
+            environment: environment
+                .map(|line| line.split_once('=').unwrap_or((line, "")))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            labels: labels
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect(),
+            steps: steps(&value["history"]),
+        }
+    }
+
+    /// The commands that made the layers, in their order.
+    pub fn layer_steps(&self) -> Vec<String> {
+        self.steps.iter().filter(|s| s.layer.is_some()).map(|s| s.command.clone()).collect()
+    }
+
+    /// What is said in one line each.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let list = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
+        let facts = [
+            ("Platform", Some(self.platform.clone()).filter(|text| !text.is_empty())),
+            ("Created", self.created.clone()),
+            ("Author", self.author.clone()),
+            ("Entry point", self.entrypoint.clone()),
+            ("Command", self.command.clone()),
+            ("Working folder", self.working_dir.clone()),
+            ("User", self.user.clone()),
+            ("Ports", list(&self.ports)),
+            ("Volumes", list(&self.volumes)),
+            ("Stop signal", self.stop_signal.clone()),
+        ];
+        facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// A command line, quoted where words hold blanks.
+fn words(value: &Value) -> Option<String> {
+    let words = value.as_array()?.iter().filter_map(Value::as_str);
+    let quoted = words.map(|word| {
+        let is_plain = !word.is_empty() && !word.contains([' ', '"', '\'', '\n', '\t']);
+        if is_plain { word.to_owned() } else { format!("{word:?}") }
+    });
+    let line = quoted.collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then_some(line)
+}
+
+fn steps(history: &Value) -> Vec<Step> {
+    let mut layer = 0;
+    let entries = history.as_array().into_iter().flatten().take(STEPS_SHOWN);
+    entries
+        .map(|entry| {
+            let is_empty = entry["empty_layer"].as_bool() == Some(true);
+            let command = entry["created_by"].as_str().or_else(|| entry["comment"].as_str());
+            let command = command.unwrap_or_default().trim();
+            let command = command.strip_prefix("/bin/sh -c #(nop)").unwrap_or(command).trim();
+            layer += usize::from(!is_empty);
+            Step { command: command.to_owned(), layer: (!is_empty).then(|| layer - 1) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_config_is_read_as_far_as_it_makes_sense() {
+        let config = Config::read(&json!({
+            "os": "linux", "architecture": "arm", "variant": "v7",
+            "config": {
+                "Env": ["PATH=/bin:/x=y", "EMPTY"], "Entrypoint": ["/bin/sh", "-c", "echo hi"],
+                "Cmd": [], "Labels": {"a": "<b>", "n": 1}, "ExposedPorts": {"80/tcp": {}},
+            },
+            "history": [
+                {"created_by": "ADD rootfs"},
+                {"created_by": "/bin/sh -c #(nop) ENV a=b", "empty_layer": true},
+                {"created_by": "RUN make"},
+            ],
+        }));
+        assert_eq!(config.platform, "linux/arm/v7");
+        assert_eq!(config.entrypoint.as_deref(), Some("/bin/sh -c \"echo hi\""));
+        assert_eq!(config.command, None);
+        let env = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(config.environment, [env("PATH", "/bin:/x=y"), env("EMPTY", "")]);
+        assert_eq!(config.labels, [env("a", "<b>")]);
+        assert_eq!(config.layer_steps(), ["ADD rootfs", "RUN make"]);
+        assert_eq!(config.steps[1].command, "ENV a=b");
+        assert_eq!(config.steps[2].layer, Some(1));
+    }
+
+    #[test]
+    fn what_is_no_config_is_an_empty_one() {
+        for value in [json!([]), json!({"config": 7, "history": {}}), json!(null)] {
+            assert_eq!(Config::read(&value), Config::default());
+        }
+    }
+}

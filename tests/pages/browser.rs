@@ -1,0 +1,76 @@
+//! The pages in Chromium, wide and light, narrow and dark: nothing is wider than the screen, nothing
+//! complains, axe-core finds no serious fault, and what people do works. Pictures are left with the
+//! results of the run.
+
+use serde_json::{Value, json};
+
+use crate::samples::{artifact, digest, image, index, sbom, signature};
+use crate::support::{ADMIN, Options, Orlop, PASSWORD, Workspace, results};
+
+const REPOSITORY: &str = "team/shop";
+
+/// Content of all kinds, and the pages that show it.
+async fn furnish(server: &Orlop) -> Vec<Value> {
+    let http = server.http();
+    let one = image(&http, REPOSITORY, Some("1.0-amd64"), "one").await;
+    let two = image(&http, REPOSITORY, None, "two").await;
+    let both = index(&http, REPOSITORY, "1.0", &[("amd64", &one), ("arm64", &two)]).await;
+    let packages = sbom(&http, REPOSITORY, &both, &[("zlib", "1.3"), ("openssl", "3.1")]).await;
+    signature(&http, REPOSITORY, &both).await;
+    let long = [["x"; 63].concat(), ["y"; 63].concat(), ["z"; 63].concat(), ["w"; 63].concat()];
+    let (long, tag) = (long.join("/"), ["t"; 128].concat());
+    let (long_key, long_value) = (["k"; 200].concat(), ["v"; 2000].concat());
+    let more = json!({"annotations": {
+        (long_key): long_value,
+        "readme": "# Title\n\n| a | b |\n|-|-|\n| 1 | 2 |\n\n`code`\n\n    more code that is long and goes on and on",
+    }});
+    artifact(&http, &long, Some(&tag), "application/vnd.example", ("text/plain", b"hi"), more)
+        .await;
+    let page = |name: &str, path: String| json!({"name": name, "path": path});
+    let (within, far) = (format!("/r/{REPOSITORY}/-"), format!("/r/{long}"));
+    let manifest = digest(&packages);
+    vec![
+        page("repositories", "/".into()),
+        page("repository", format!("/r/{REPOSITORY}")),
+        page("index", format!("{within}/manifests/1.0")),
+        page("image", format!("{within}/manifests/1.0-amd64")),
+        page("sbom", format!("{within}/manifests/{manifest}")),
+        page("compare", format!("{within}/compare?a=1.0&b=1.0-amd64")),
+        page("tag", format!("{within}/tags/1.0")),
+        page("delete", format!("{within}/manifests/1.0/delete")),
+        page("long-names", far.clone()),
+        page("long-artifact", format!("{far}/-/manifests/{tag}")),
+        page("welcome", "/welcome".into()),
+        page("promote", format!("/promote?source={REPOSITORY}:1.0&target={long}:new")),
+        page("user", format!("/users/{ADMIN}")),
+        page("users", "/users".into()),
+        page("robots", "/principals".into()),
+        page("roles", "/roles".into()),
+        page("scope-maps", "/scope-maps".into()),
+        page("audit", "/audit".into()),
+        page("storage", "/storage".into()),
+    ]
+}
+
+#[tokio::test]
+async fn the_pages_are_in_order_in_a_browser() {
+    let workspace = Workspace::new();
+    let (Some(chromium), Some(playwright)) =
+        (workspace.tool("chromium"), workspace.tool("playwright"))
+    else {
+        return;
+    };
+    let server = Orlop::start(Options::default()).await;
+    let shots = results().join("pages");
+    std::fs::create_dir_all(&shots).unwrap();
+    let plan = json!({
+        "url": server.url(), "name": ADMIN, "password": PASSWORD, "shots": shots,
+        "pages": furnish(&server).await, "repository": REPOSITORY, "manifest": "1.0",
+    });
+    workspace.write("plan.json", plan.to_string());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/browser.mjs");
+    let chromium = chromium.program().display();
+    let output = playwright.run(format!("{script} {chromium} plan.json")).await;
+    let problems: Vec<String> = serde_json::from_str(output.text()).unwrap();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
