@@ -157,9 +157,11 @@ mod tests {
         let lease = Lease {
             database: database.clone(),
             id: Uuid::new_v4(),
-            token: Uuid::new_v4(),
+            token: Some(Uuid::new_v4()),
             life: Duration::from_millis(150),
             session_life: Duration::from_secs(60),
+            needs_row: false,
+            holder: None,
         };
         let work = async {
             let transaction = database.begin().await?;
