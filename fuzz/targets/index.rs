@@ -14,7 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
     ] {
         let Ok(found) = Manifest::parse(index.as_ref(), bytes) else { continue };
         assert_eq!(found.kind, ManifestKind::Index);
-        let json: Value = serde_json::from_slice(bytes).expect("it was read");
+        assert!(std::str::from_utf8(bytes).is_ok());
+        // A number may be beyond what a value can hold.
+        let Ok(json) = serde_json::from_slice::<Value>(bytes) else { continue };
         assert!(json["layers"].is_null() && json["config"].is_null() && json["fsLayers"].is_null());
         let image = of("application/vnd.oci.image.manifest.v1+json");
         assert!(Manifest::parse(image.as_ref(), bytes).is_err());

@@ -64,6 +64,8 @@ pub enum ManifestError {
          or a Docker schema 2 manifest or list"
     )]
     UnknownMediaType(MediaType),
+    #[error("the manifest is not UTF-8 text, as JSON must be")]
+    NotText,
     #[error("the manifest is nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
     #[error("Docker schema 1 manifests are not supported: push schema 2 or OCI")]
@@ -107,7 +109,9 @@ impl Manifest {
         if depth(bytes) > MAX_DEPTH {
             return Err(ManifestError::TooDeep);
         }
-        let body: Body = serde_json::from_slice(bytes)?;
+        // Where a value is skipped, serde_json does not look at its bytes.
+        let text = std::str::from_utf8(bytes).map_err(|_| ManifestError::NotText)?;
+        let body: Body = serde_json::from_str(text)?;
         if body.fs_layers.is_some() || body.media_type.as_ref().is_some_and(is_schema_one) {
             return Err(ManifestError::SchemaOne);
         }
@@ -265,6 +269,21 @@ mod tests {
         let artifact_type = manifest.artifact_type.as_deref();
         assert_eq!(artifact_type, Some("application/vnd.unknown.config.v1+json"));
         assert_eq!(manifest.content_size(), 6);
+    }
+
+    #[test]
+    fn what_is_not_text_is_no_manifest_wherever_it_stands() {
+        let mut body = image();
+        body["ignored"] = json!({"key": "value"});
+        let body = body.to_string();
+        assert!(Manifest::parse(None, body.as_bytes()).is_ok());
+        for word in ["ignored", "key", "value"] {
+            let at = body.find(word).unwrap();
+            let mut bytes = body.clone().into_bytes();
+            bytes[at] = 0xff;
+            let error = Manifest::parse(None, &bytes).unwrap_err();
+            assert!(matches!(error, ManifestError::NotText), "{word}: {error}");
+        }
     }
 
     #[test]

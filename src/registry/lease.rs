@@ -44,9 +44,18 @@ impl Lease {
     ) -> Result<T, RegistryError> {
         let mut work = pin!(work);
         loop {
-            match timeout(self.renew_every(), &mut work).await {
-                Ok(done) => return done,
-                Err(_) => self.renew().await?,
+            if let Ok(done) = timeout(self.renew_every(), &mut work).await {
+                return done;
+            }
+            // Both go on: the work may hold, or be next to get, the connection that this waits for.
+            let mut renewal = pin!(self.renew());
+            tokio::select! {
+                done = &mut work => {
+                    // It is not cut off in the middle; the session may have ended with the work.
+                    let _ = renewal.await;
+                    return done;
+                }
+                renewed = &mut renewal => renewed?,
             }
         }
     }
@@ -133,4 +142,35 @@ impl Lease {
 /// The time in microseconds that is `duration` after `now`.
 pub(super) fn after(now: i64, duration: Duration) -> i64 {
     now.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SQLite has one connection that writes: a renewal must not keep the work from giving it back.
+    #[tokio::test]
+    async fn work_that_holds_what_a_renewal_waits_for_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Database::sqlite_url(&folder.path().join("orlop.db"));
+        let database = Database::open(&url, 2).await.unwrap();
+        let lease = Lease {
+            database: database.clone(),
+            id: Uuid::new_v4(),
+            token: Some(Uuid::new_v4()),
+            life: Duration::from_millis(150),
+            session_life: Duration::from_secs(60),
+            needs_row: false,
+            holder: None,
+        };
+        let work = async {
+            let transaction = database.begin().await?;
+            // Longer than a renewal waits to begin.
+            tokio::time::sleep(lease.life).await;
+            transaction.commit().await?;
+            Ok(())
+        };
+        let done = timeout(Duration::from_secs(20), lease.during(work)).await;
+        assert!(matches!(done, Ok(Ok(()))), "{done:?}");
+    }
 }

@@ -60,10 +60,7 @@ pub struct ManifestDetails {
 
 impl Registry {
     pub async fn repository(&self, name: &RepositoryName) -> Result<Repository, RegistryError> {
-        let mut connection = self.database.read().await?;
-        metadata::repositories::get(&mut connection, name)
-            .await?
-            .ok_or_else(|| RegistryError::RepositoryUnknown(name.clone()))
+        find_repository_record(&mut *self.database.read().await?, name).await
     }
 
     pub async fn tag(
@@ -73,9 +70,7 @@ impl Registry {
     ) -> Result<TagRecord, RegistryError> {
         let mut connection = self.database.read().await?;
         let key = find_repository(&mut connection, repository).await?;
-        tag_records::get(&mut connection, key.id, tag)
-            .await?
-            .ok_or_else(|| manifest_unknown(repository, &Reference::Tag(tag.clone())))
+        find_tag(&mut connection, repository, key.id, tag).await
     }
 
     /// The tags of a repository, or only those of one manifest.
@@ -114,14 +109,7 @@ impl Registry {
     ) -> Result<ManifestDetails, RegistryError> {
         let mut connection = self.database.read().await?;
         let key = find_repository(&mut connection, repository).await?;
-        let record = find_manifest(&mut connection, repository, key.id, digest).await?;
-        let content = manifest_records::content(&mut connection, record.id).await?;
-        let mut tags = manifest_records::tags(&mut connection, &[record.id]).await?;
-        Ok(ManifestDetails {
-            tags: tags.remove(&record.id).unwrap_or_default(),
-            manifest: Manifest::parse(Some(&record.media_type), &content)?,
-            record,
-        })
+        find_details(&mut connection, repository, key.id, digest).await
     }
 
     pub async fn manifest_records(
@@ -151,6 +139,45 @@ impl Registry {
         });
         Ok(Page { items: items.collect(), has_more })
     }
+}
+
+/// A repository that must be there.
+pub(super) async fn find_repository_record(
+    connection: &mut AnyConnection,
+    name: &RepositoryName,
+) -> Result<Repository, RegistryError> {
+    metadata::repositories::get(connection, name)
+        .await?
+        .ok_or_else(|| RegistryError::RepositoryUnknown(name.clone()))
+}
+
+/// A tag that must be there.
+pub(super) async fn find_tag(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    repository_id: i64,
+    tag: &Tag,
+) -> Result<TagRecord, RegistryError> {
+    tag_records::get(connection, repository_id, tag)
+        .await?
+        .ok_or_else(|| manifest_unknown(repository, &Reference::Tag(tag.clone())))
+}
+
+/// A manifest that must be there, with all that it says itself.
+pub(super) async fn find_details(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    repository_id: i64,
+    digest: &Digest,
+) -> Result<ManifestDetails, RegistryError> {
+    let record = find_manifest(connection, repository, repository_id, digest).await?;
+    let content = manifest_records::content(connection, record.id).await?;
+    let mut tags = manifest_records::tags(connection, &[record.id]).await?;
+    Ok(ManifestDetails {
+        tags: tags.remove(&record.id).unwrap_or_default(),
+        manifest: Manifest::parse(Some(&record.media_type), &content)?,
+        record,
+    })
 }
 
 /// A manifest that must be there.

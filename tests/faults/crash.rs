@@ -263,6 +263,11 @@ impl Uploader {
         expect(http.get(&blob).await, StatusCode::NOT_FOUND).await;
         let rest = self.content.slice(received..);
         let finished = http.finish_upload(&session.location, &digest_of(&self.content), rest).await;
+        if may_go_back && finished.status() == StatusCode::NOT_FOUND {
+            // Its bytes are gone, which is noticed only now.
+            self.begun_anew += 1;
+            return;
+        }
         expect(finished, StatusCode::CREATED).await;
         let content = expect(http.get(&blob).await, StatusCode::OK).await.bytes().await.unwrap();
         assert_eq!(content, self.content);

@@ -281,7 +281,7 @@ static ssize_t send_file(int to, int from, off64_t *offset, size_t length) {
         errno = EINVAL;
         return -1;
     }
-    return syscall(SYS_sendfile, to, from, offset, length);
+    return read_fails(from) ? -1 : syscall(SYS_sendfile, to, from, offset, length);
 }
 ssize_t sendfile(int to, int from, off_t *offset, size_t length) { return send_file(to, from, offset, length); }
 ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) { return send_file(to, from, offset, length); }

@@ -6,7 +6,7 @@ use super::views::{ManifestView, Manifests, OneManifest};
 use super::{Failure, within};
 use crate::http::dispatch::Asked;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::Incoming;
+use crate::registry::{Incoming, ManifestDetails};
 
 pub async fn list(asked: &Asked<'_>, repository: &RepositoryName) -> Result<Response, Failure> {
     let paging = paging(&asked.query())?;
@@ -29,8 +29,7 @@ pub async fn show(
     digest: &Digest,
 ) -> Result<Response, Failure> {
     let details = asked.app.registry.manifest_details(repository, digest).await?;
-    let manifest = ManifestView::new(details.record, details.tags, details.manifest.manifests);
-    Ok(within(asked, repository, OneManifest { manifest }))
+    Ok(one(asked, repository, details))
 }
 
 pub async fn update(
@@ -40,6 +39,13 @@ pub async fn update(
     body: Incoming,
 ) -> Result<Response, Failure> {
     let changes = attribute_changes(body).await?;
-    asked.app.registry.change_manifest(repository, digest, changes, asked.caller.name()).await?;
-    show(asked, repository, digest).await
+    let registry = &asked.app.registry;
+    let changed =
+        registry.change_manifest(repository, digest, changes, asked.caller.name()).await?;
+    Ok(one(asked, repository, changed))
+}
+
+fn one(asked: &Asked<'_>, repository: &RepositoryName, details: ManifestDetails) -> Response {
+    let manifest = ManifestView::new(details.record, details.tags, details.manifest.manifests);
+    within(asked, repository, OneManifest { manifest })
 }

@@ -20,8 +20,9 @@ pub async fn update(
     body: Incoming,
 ) -> Result<Response, Failure> {
     let changes = attribute_changes(body).await?;
-    asked.app.registry.change_repository(name, changes, asked.caller.name()).await?;
-    show(asked, name).await
+    let registry = &asked.app.registry;
+    let changed = registry.change_repository(name, changes, asked.caller.name()).await?;
+    Ok(json(RepositoryView::new(&asked.origin.host, changed)))
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use super::page::{link_next, paging};
 use super::views::{OneTag, TagView, Tags};
 use super::{Error, Failure, accepted, within};
 use crate::http::dispatch::Asked;
+use crate::metadata::tag_records::TagRecord;
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 use crate::registry::{Incoming, RegistryError};
 
@@ -30,7 +31,7 @@ pub async fn show(
     tag: &Tag,
 ) -> Result<Response, Failure> {
     let tag = asked.app.registry.tag(repository, tag).await?;
-    Ok(within(asked, repository, OneTag { tag: tag.into() }))
+    Ok(one(asked, repository, tag))
 }
 
 pub async fn update(
@@ -40,8 +41,13 @@ pub async fn update(
     body: Incoming,
 ) -> Result<Response, Failure> {
     let changes = attribute_changes(body).await?;
-    asked.app.registry.change_tag(repository, tag, changes, asked.caller.name()).await?;
-    show(asked, repository, tag).await
+    let registry = &asked.app.registry;
+    let changed = registry.change_tag(repository, tag, changes, asked.caller.name()).await?;
+    Ok(one(asked, repository, changed))
+}
+
+fn one(asked: &Asked<'_>, repository: &RepositoryName, tag: TagRecord) -> Response {
+    within(asked, repository, OneTag { tag: tag.into() })
 }
 
 pub async fn delete(

@@ -49,8 +49,8 @@ pub async fn update(
     Path(name): Path<RepositoryName>,
     Body(changes): Body<ChangeAttributes>,
 ) -> Result<Json<RepositoryView>, Error> {
-    app.registry.change_repository(&name, changes.into(), caller.name()).await?;
-    show(State(app), Path(name)).await
+    let changed = app.registry.change_repository(&name, changes.into(), caller.name()).await?;
+    Ok(Json(changed.into()))
 }
 
 /// Delete a repository with everything in it

@@ -56,8 +56,8 @@ pub async fn update(
     Path((repository, tag)): Path<(RepositoryName, Tag)>,
     Body(changes): Body<ChangeAttributes>,
 ) -> Result<Json<TagView>, Error> {
-    app.registry.change_tag(&repository, &tag, changes.into(), caller.name()).await?;
-    show(State(app), Path((repository, tag))).await
+    let changed = app.registry.change_tag(&repository, &tag, changes.into(), caller.name()).await?;
+    Ok(Json(changed.into()))
 }
 
 /// Remove a tag; its manifest stays
