@@ -61,6 +61,10 @@ async fn the_pages_are_in_order_in_a_browser() {
         return;
     };
     let server = Orlop::start(Options::default()).await;
+    // The other tests look whether pages are the same on each database.
+    if server.is_on_postgres() {
+        return;
+    }
     let shots = results().join("pages");
     std::fs::create_dir_all(&shots).unwrap();
     let plan = json!({

@@ -100,11 +100,6 @@ impl Output {
 }
 
 impl Tool {
-    /// Where the program is.
-    pub fn program(&self) -> &Path {
-        &self.program
-    }
-
     /// The same tool without a variable that was set for it.
     pub fn without(mut self, name: &str) -> Self {
         self.environment.retain(|(set, _)| set != name);

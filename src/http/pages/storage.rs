@@ -11,9 +11,11 @@ use super::{assets, format};
 use crate::http::App;
 use crate::metadata::now;
 use crate::metadata::overviews::{RepositorySpace, Space, UploadGlance};
+use crate::registry::Forecast;
 
 const LARGEST: u32 = 50;
 const UPLOADS: u32 = 100;
+const FINDINGS: usize = 50;
 
 #[derive(Template)]
 #[template(path = "storage.html")]
@@ -22,6 +24,8 @@ struct StoragePage<'a> {
     space: Space,
     largest: Vec<RepositorySpace>,
     uploads: Vec<UploadGlance>,
+    /// What the collector is going to remove.
+    garbage: Forecast,
     now: i64,
 }
 
@@ -45,5 +49,6 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     let (space, largest) = app.registry.space(LARGEST).await?;
     let uploads = app.registry.uploads(UPLOADS).await?;
-    page(&StoragePage { visit: &visit, space, largest, uploads, now: now() })
+    let garbage = app.registry.garbage_forecast(FINDINGS).await?;
+    page(&StoragePage { visit: &visit, space, largest, uploads, garbage, now: now() })
 }
