@@ -18,14 +18,14 @@
 //! - The log's name lasts: SQLite syncs its folder with that first header. The file stays the same as
 //!   long as one connection is open, and the pool of readers keeps some.
 //! - When a sync fails, the kernel may count the pages as written although they are lost, and let the
-//!   next sync succeed. So after a failure nothing is promised until a checkpoint has moved
-//!   everything out of the log. The file stays open here, since the kernel tells of a failed
-//!   write each open file once, also when SQLite's own sync met it first.
+//!   next sync succeed. So after a failure nothing is promised until all that the log holds was
+//!   written once more, while nobody else writes, and synced. The file stays open here, since the
+//!   kernel tells of a failed write each open file once, also when SQLite's own sync met it first.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -51,7 +51,7 @@ impl SqliteLog {
             return Ok(None);
         }
         let path = PathBuf::from(format!("{main}-wal"));
-        let file = File::open(&path).map_err(log_error)?;
+        let file = open(&path).map_err(log_error)?;
         let disk = Disk {
             path,
             file,
@@ -87,7 +87,7 @@ fn log_error(error: io::Error) -> MetadataError {
 struct Disk {
     path: PathBuf,
     file: File,
-    /// Whether a sync failed since the log was last empty.
+    /// Whether a sync failed, so that a further one proves nothing.
     has_failed: bool,
     writers: AnyPool,
     runtime: Handle,
@@ -110,29 +110,46 @@ impl Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.has_failed {
-            self.runtime.block_on(self.empty())?;
+        if !self.has_failed {
+            match self.sync_file() {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "the database's log is written once more"),
+            }
         }
         self.has_failed = true;
-        if self.file.metadata()?.nlink() == 0 {
-            // Removed by hand. SQLite knows it no more either, if it has made a new one.
-            self.file = File::open(&self.path)?;
-        }
-        self.file.sync_data()?;
+        self.runtime.block_on(self.rewrite())?;
         self.has_failed = false;
         Ok(())
     }
 
-    /// Moves all that the log holds to the main file, from what the system still has of it, and
-    /// syncs that.
-    async fn empty(&self) -> io::Result<()> {
-        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
-        let row = checkpoint.fetch_one(&self.writers).await.map_err(io::Error::other)?;
-        match row.try_get("busy").map_err(io::Error::other)? {
-            0_i64 => Ok(()),
-            _ => Err(io::Error::other("readers are in the way of a checkpoint")),
+    fn sync_file(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.nlink() == 0 {
+            // Removed by hand. SQLite knows it no more either, if it has made a new one.
+            self.file = open(&self.path)?;
         }
+        self.file.sync_data()
     }
+
+    /// Writes what the log holds over itself, from what the system still has of it, and syncs that.
+    /// Readers find the same bytes as before.
+    async fn rewrite(&self) -> io::Result<()> {
+        let alone = self.writers.begin_with("BEGIN IMMEDIATE").await.map_err(io::Error::other)?;
+        let file = open(&self.path)?;
+        let length = file.metadata()?.len();
+        let mut buffer = vec![0; 64 << 10];
+        for offset in (0..length).step_by(buffer.len()) {
+            let rest = usize::try_from(length - offset).unwrap_or(usize::MAX);
+            let bytes = &mut buffer[..rest.min(64 << 10)];
+            file.read_exact_at(bytes, offset)?;
+            file.write_all_at(bytes, offset)?;
+        }
+        file.sync_data()?;
+        alone.rollback().await.map_err(io::Error::other)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(path)
 }
 
 #[cfg(test)]
@@ -140,35 +157,41 @@ mod tests {
     use super::super::Database;
     use super::*;
 
-    #[tokio::test]
-    async fn after_a_failed_sync_nothing_is_promised_until_the_log_was_emptied() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.db");
-        let database = Database::open(&Database::sqlite_url(&path), 1).await.unwrap();
+    async fn change(database: &Database, statement: &'static str) {
         let mut transaction = database.begin().await.unwrap();
-        sqlx::query("CREATE TABLE x (y INTEGER)").execute(&mut *transaction).await.unwrap();
+        sqlx::query(statement).execute(&mut *transaction).await.unwrap();
         transaction.commit().await.unwrap();
+    }
 
+    #[tokio::test]
+    async fn after_a_failed_sync_the_log_is_written_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Database::sqlite_url(&folder.path().join("a.db"));
+        let database = Database::open(&url, 1).await.unwrap();
+        change(&database, "CREATE TABLE x (y INTEGER)").await;
         let path = folder.path().join("a.db-wal");
-        let log = File::open(&path).unwrap();
-        assert!(log.metadata().unwrap().len() > 0);
+        let before = std::fs::read(&path).unwrap();
         let mut disk = Disk {
-            path,
+            path: folder.path().join("missing"),
             // Cannot be synced.
             file: File::open("/dev/null").unwrap(),
             has_failed: false,
-            writers: sqlx::AnyPool::connect(&Database::sqlite_url(&folder.path().join("a.db")))
-                .await
-                .unwrap(),
+            writers: sqlx::AnyPool::connect(&url).await.unwrap(),
             runtime: Handle::current(),
         };
-        let failed = std::thread::spawn(move || (disk.sync().is_err(), disk));
-        let (has_failed, mut disk) = failed.join().unwrap();
-        assert!(has_failed && log.metadata().unwrap().len() > 0);
-
-        disk.file = log.try_clone().unwrap();
-        tokio::task::spawn_blocking(move || disk.sync()).await.unwrap().unwrap();
-        assert_eq!(log.metadata().unwrap().len(), 0);
+        // As on a thread of its own.
+        let sync = |mut disk: Disk| {
+            let synced = tokio::task::spawn_blocking(move || (disk.sync(), disk));
+            async { synced.await.unwrap() }
+        };
+        let (failed, mut disk_again) = sync(disk).await;
+        assert!(failed.is_err() && disk_again.has_failed);
+        disk_again.path = path.clone();
+        disk_again.file = open(&path).unwrap();
+        (_, disk) = sync(disk_again).await;
+        assert!(!disk.has_failed);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        change(&database, "INSERT INTO x VALUES (1)").await;
     }
 
     #[tokio::test]
@@ -176,10 +199,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = Database::sqlite_url(&folder.path().join("a.db"));
         let database = Database::open(&url, 1).await.unwrap();
-        let commits = (0..20).map(|_| async {
-            let transaction = database.begin().await?;
-            transaction.commit().await
-        });
+        let commits = (0..20).map(|_| async { database.begin().await?.commit().await });
         for committed in futures_util::future::join_all(commits).await {
             committed.unwrap();
         }

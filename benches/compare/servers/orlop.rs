@@ -70,16 +70,23 @@ impl Orlop {
         self.registry("orlop, Basic", "basic", Some(format!("Basic {pair}")))
     }
 
-    /// With a token for these repositories and for the catalog.
+    /// With a token for these repositories.
     pub async fn with_token(&self, repositories: &[&str]) -> Registry {
-        let mut scope = "registry:catalog:*".to_owned();
-        for name in repositories {
-            scope.push_str(&format!(" repository:token/{name}:pull,push"));
-        }
+        let scopes: Vec<_> =
+            repositories.iter().map(|name| format!("repository:token/{name}:pull,push")).collect();
+        self.with_scope(&scopes.join(" ")).await
+    }
+
+    /// With a token for the catalog, whose rights are looked up with each request.
+    pub async fn with_catalog_token(&self) -> Registry {
+        self.with_scope("registry:catalog:*").await
+    }
+
+    async fn with_scope(&self, scope: &str) -> Registry {
         let address = self.address;
         let answer = reqwest::Client::new()
             .get(format!("http://{address}/oauth2/token"))
-            .query(&[("service", address.to_string()), ("scope", scope)])
+            .query(&[("service", address.to_string()), ("scope", scope.to_owned())])
             .basic_auth(ADMIN, Some(PASSWORD))
             .send()
             .await

@@ -30,19 +30,21 @@ pub async fn lists(effort: Effort, report: &mut Report) {
         orlop.stop();
         fill(&orlop, entries).await.expect("the rows can be written");
         let orlop = orlop.start_again().await;
-        servers.push((entries, orlop.with_token(&[LONG]).await, orlop));
+        let (pull, catalog) = (orlop.with_token(&[LONG]).await, orlop.with_catalog_token().await);
+        servers.push((entries, [pull, catalog], orlop));
     }
     for _ in 0..effort.rounds {
-        for (entries, registry, _) in &servers {
+        for (entries, registries, _) in &servers {
             let last = entries / 2;
-            for (list, path) in names::LISTS.into_iter().zip([
+            let paths = [
                 format!("/v2/{{r}}/{LONG}/tags/list?n=100&last=t{last:07}"),
                 format!("/v2/_catalog?n=100&last=r{last:07}"),
-            ]) {
+            ];
+            for ((list, path), registry) in names::LISTS.into_iter().zip(paths).zip(registries) {
                 pages(registry, &path, &names::page(list, *entries), effort, report).await;
             }
         }
-        let (_, registry, _) = &servers[1];
+        let (_, [registry, _], _) = &servers[1];
         let path = format!("/v2/{{r}}/{LONG}/referrers/{}", digest(b"a subject"));
         pages(registry, &path, names::REFERRERS, effort, report).await;
     }
