@@ -143,6 +143,43 @@ impl Database {
         Ok(Self { readers: pool.clone(), writers: pool, log: None, engine: Engine::Postgres })
     }
 
+    /// Connects to a database that is to be filled, whose schema must be that of the migration
+    /// `version`. When it is filled, [`Database::open`] brings it up to date.
+    ///
+    /// # Errors
+    /// [`MetadataError::Newer`] if this program does not know that version.
+    pub async fn open_at(url: &str, version: i64) -> Result<Self, MetadataError> {
+        install_default_drivers();
+        let (migrations, engine) = match url.split(':').next().unwrap_or_default() {
+            "sqlite" => (&SQLITE_MIGRATIONS, Engine::Sqlite),
+            "postgres" | "postgresql" => (&POSTGRES_MIGRATIONS, Engine::Postgres),
+            other => return Err(MetadataError::Engine(other.into())),
+        };
+        if !migrations.version_exists(version) {
+            return Err(MetadataError::Newer(version));
+        }
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if engine == Engine::Sqlite {
+                        connection.execute(SQLITE_SESSION).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(url)
+            .await?;
+        migrations.run_to(version, &pool).await?;
+        Ok(Self { readers: pool.clone(), writers: pool, log: None, engine })
+    }
+
+    /// The version of the schema: that of its last migration.
+    pub async fn schema_version(&self) -> Result<i64, MetadataError> {
+        let sql = "SELECT max(version) FROM _sqlx_migrations";
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut *self.read().await?).await?)
+    }
+
     /// Whether other processes may work on this database at the same time.
     pub fn is_shared(&self) -> bool {
         self.engine == Engine::Postgres
@@ -182,6 +219,26 @@ impl Database {
     /// [`MetadataError`] if the database does not answer.
     pub async fn write_unsynced(&self) -> Result<PoolConnection<Any>, MetadataError> {
         Ok(self.writers.acquire().await?)
+    }
+
+    /// A transaction that sees all rows as they are now, whatever others commit while it is open,
+    /// and disturbs nobody. On SQLite its log grows meanwhile.
+    pub async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, MetadataError> {
+        let statement = match self.engine {
+            Engine::Sqlite => "BEGIN",
+            Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        };
+        let mut transaction = self.readers.begin_with(statement).await?;
+        if self.engine == Engine::Postgres {
+            // Whoever takes the rows may be slow.
+            let sql = "SET LOCAL idle_in_transaction_session_timeout = 0";
+            transaction.execute(sql).await?;
+        }
+        // The first query decides which rows are seen.
+        sqlx::query("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&mut *transaction)
+            .await?;
+        Ok(transaction)
     }
 
     /// As [`Database::begin`], and no other of its kind goes on until it ends.

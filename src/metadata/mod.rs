@@ -12,6 +12,7 @@ mod database;
 pub mod deleted;
 pub mod doomed_objects;
 mod error;
+pub mod export;
 pub mod federated_sign_ins;
 pub mod federation_rules;
 pub mod garbage;
