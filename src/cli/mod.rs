@@ -8,10 +8,12 @@ mod error;
 mod gc;
 mod healthcheck;
 mod issuer;
+mod local;
 mod principal;
 mod repository;
 mod role;
 mod scope_map;
+mod scrub;
 mod serve;
 mod settings;
 mod signing_key;
@@ -36,6 +38,7 @@ enum Command {
     Config(config::Config),
     Healthcheck(healthcheck::Healthcheck),
     Gc(gc::Gc),
+    Scrub(scrub::Scrub),
     Repository(repository::Repository),
     User(user::User),
     Principal(principal::Principal),
@@ -56,6 +59,7 @@ impl Cli {
             Command::Config(config) => config.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
             Command::Gc(gc) => gc.run().await,
+            Command::Scrub(scrub) => scrub.run().await,
             Command::Repository(repository) => repository.run().await,
             Command::User(user) => user.run().await,
             Command::Principal(principal) => principal.run().await,

@@ -17,6 +17,13 @@ pub enum MetadataError {
     Log(#[source] Arc<std::io::Error>),
     #[error("the rows are of a newer Orlop, whose schema has version {0}: use that program")]
     Newer(i64),
+    #[error(
+        "the database is of an older Orlop: use that program, or start this server to bring it up \
+         to date"
+    )]
+    Older,
+    #[error("there is no registry in the database: {0}")]
+    NoRegistry(#[source] sqlx::Error),
     /// Something else than Orlop wrote to the database, or it is damaged.
     #[error("the database holds {value:?} as {column}, which is not valid")]
     Damaged { column: &'static str, value: String },

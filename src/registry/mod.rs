@@ -11,6 +11,7 @@
 mod attributes;
 mod blobs;
 mod catalog;
+mod copy;
 mod deletion;
 mod error;
 mod forecast;
@@ -24,10 +25,12 @@ mod lease;
 mod listing;
 mod locks;
 mod manifests;
+mod pace;
 mod paging;
 mod platform;
 mod promotion;
 mod publishing;
+pub mod scrub;
 mod tags;
 mod uploads;
 

@@ -80,3 +80,50 @@ async fn a_snapshot_stands_still_while_others_write() {
     drop(snapshot);
     assert_eq!(count(&mut database.snapshot().await.unwrap()).await, 2);
 }
+
+/// Rows of an older schema get what the migrations since would have given them.
+#[tokio::test]
+async fn rows_of_an_older_schema_are_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Database::sqlite_url(&folder.path().join("orlop.db"));
+    let old = Database::open_at(&url, 3).await.unwrap();
+    let mut transaction = old.begin().await.unwrap();
+    assert_eq!(export::filled(&mut transaction).await.unwrap(), None);
+    let text = |text: &str| Value::Text(text.to_owned());
+    let number = Value::Integer;
+    let repository = [
+        ("id", number(7)),
+        ("name", text("a")),
+        ("created_at", number(1)),
+        ("updated_at", number(1)),
+    ];
+    let manifest = [
+        ("repository_id", number(7)),
+        ("digest", text("sha256:x")),
+        ("media_type", text("y")),
+        ("size", number(2)),
+        ("content_size", number(2)),
+        ("annotations", text("{\"colour\":\"red\"}")),
+        ("created_at", number(1)),
+        ("updated_at", number(1)),
+        ("content", Value::Bytes(b"{}".to_vec())),
+    ];
+    for (name, row) in [("repositories", &repository[..]), ("manifests", &manifest[..])] {
+        let table = TABLES.iter().find(|table| table.name == name).unwrap();
+        let names: Vec<_> = row.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let row = row.iter().map(|(_, value)| value.clone()).collect();
+        let rows = futures_util::stream::iter([Ok(row)]);
+        export::insert(&mut transaction, table, &names, rows).await.unwrap();
+    }
+    assert_eq!(export::filled(&mut transaction).await.unwrap(), Some("repositories"));
+    transaction.commit().await.unwrap();
+    old.close().await;
+
+    let database = Database::open(&url, 2).await.unwrap();
+    let mut connection = database.read().await.unwrap();
+    let sql = "SELECT value FROM manifest_annotations WHERE name = 'colour'";
+    let colour: String = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.unwrap();
+    assert_eq!(colour, "red");
+    let newer = Database::open_at(&url, 1_000_000).await.map(drop).unwrap_err();
+    assert!(newer.to_string().contains("of a newer Orlop"), "{newer}");
+}
