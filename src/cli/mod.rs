@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod backup;
 mod config;
 mod docker_credentials;
 mod error;
@@ -11,6 +12,7 @@ mod issuer;
 mod local;
 mod principal;
 mod repository;
+mod restore;
 mod role;
 mod scope_map;
 mod scrub;
@@ -39,6 +41,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     Gc(gc::Gc),
     Scrub(scrub::Scrub),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Repository(repository::Repository),
     User(user::User),
     Principal(principal::Principal),
@@ -60,6 +64,8 @@ impl Cli {
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
             Command::Gc(gc) => gc.run().await,
             Command::Scrub(scrub) => scrub.run().await,
+            Command::Backup(backup) => backup.run().await,
+            Command::Restore(restore) => restore.run().await,
             Command::Repository(repository) => repository.run().await,
             Command::User(user) => user.run().await,
             Command::Principal(principal) => principal.run().await,

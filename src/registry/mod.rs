@@ -9,6 +9,7 @@
 //! its bytes.
 
 mod attributes;
+pub mod backup;
 mod blobs;
 mod catalog;
 mod copy;
