@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::process::ExitCode;
 
+use super::local::Found;
 use crate::settings::SettingsError;
 
 /// Why a command failed. Any error becomes one with `?`.
@@ -9,9 +10,14 @@ use crate::settings::SettingsError;
 pub struct Error(Box<dyn StdError + Send + Sync>);
 
 impl Error {
-    /// 2 if the command line or the settings are wrong (as clap has it), else 1.
+    /// 2 if the command line or the settings are wrong (as clap has it), 3 if a look for damage
+    /// found some, else 1.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if self.0.is::<SettingsError>() { 2 } else { 1 })
+        ExitCode::from(match &self.0 {
+            error if error.is::<SettingsError>() => 2,
+            error if error.is::<Found>() => 3,
+            _ => 1,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod backup;
 pub mod colour;
 mod completions;
 mod config;
@@ -10,11 +11,14 @@ mod error;
 mod gc;
 mod healthcheck;
 mod issuer;
+mod local;
 mod man;
 mod principal;
 mod repository;
+mod restore;
 mod role;
 mod scope_map;
+mod scrub;
 mod serve;
 mod settings;
 mod signing_key;
@@ -39,6 +43,9 @@ enum Command {
     Config(config::Config),
     Healthcheck(healthcheck::Healthcheck),
     Gc(gc::Gc),
+    Scrub(scrub::Scrub),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Repository(repository::Repository),
     User(user::User),
     Principal(principal::Principal),
@@ -61,6 +68,9 @@ impl Cli {
             Command::Config(config) => config.run(),
             Command::Healthcheck(healthcheck) => healthcheck.run().await,
             Command::Gc(gc) => gc.run().await,
+            Command::Scrub(scrub) => scrub.run().await,
+            Command::Backup(backup) => backup.run().await,
+            Command::Restore(restore) => restore.run().await,
             Command::Repository(repository) => repository.run().await,
             Command::User(user) => user.run().await,
             Command::Principal(principal) => principal.run().await,

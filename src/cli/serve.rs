@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Error;
+use super::scrub::open_copy;
 use super::settings::SettingsArgs;
 use crate::auth::{Auth, FirstAdmin};
 use crate::http::health::Check;
@@ -18,6 +19,7 @@ use crate::http::server::Server;
 use crate::http::{self, App};
 use crate::metadata::Database;
 use crate::registry::Registry;
+use crate::registry::scrub::{ScrubError, Scrubber};
 use crate::settings::Settings;
 use crate::storage::{BlobStore, make_folder};
 use crate::telemetry;
@@ -25,6 +27,9 @@ use crate::telemetry;
 /// Seconds between two looks for upload sessions that nobody uses any more; fewer if sessions live
 /// shorter than that.
 const EXPIRY_INTERVAL: u32 = 60;
+
+/// How often a server asks whether it is time to look for damage.
+const SCRUB_LOOK: Duration = Duration::from_secs(60);
 
 /// Run the registry
 #[derive(Args)]
@@ -50,6 +55,8 @@ impl Serve {
         let first_admin = auth.bootstrap(std::env::var("ORLOP_ADMIN_PASSWORD").ok()).await?;
         let checks = checks(&database, &store);
         let registry = Registry::new(database.clone(), store, &settings);
+        let scrub = background_scrub(registry.clone(), &settings).await;
+        let _scrub = scrub.map(|scrub| AbortOnDropHandle::new(tokio::spawn(scrub)));
         if !database.is_shared() {
             registry.free_uploads().await?;
         }
@@ -134,6 +141,45 @@ async fn collect(registry: Registry, metrics: Metrics, every: Duration) {
             }
         }
     }
+}
+
+/// Looks for damage in the store from time to time, if the settings say so. Of several servers one
+/// does it.
+async fn background_scrub(
+    registry: Registry,
+    settings: &Settings,
+) -> Option<impl Future<Output = ()> + use<>> {
+    let hours = settings.scrub.interval_hours;
+    if hours == 0 {
+        return None;
+    }
+    let copy = open_copy(&settings.scrub, &settings.storage).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "scrub.copy cannot be used, so nothing is healed from it");
+        None
+    });
+    let scrubber = Scrubber::new(registry, copy, &settings.scrub);
+    let interval_between = Duration::from_secs(u64::from(hours) * 3600);
+    Some(async move {
+        let mut rounds = interval(SCRUB_LOOK);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            rounds.tick().await;
+            let round = async {
+                if scrubber.is_due(interval_between).await? {
+                    scrubber.run(false).await?;
+                }
+                Ok(())
+            };
+            match round.await {
+                Ok(()) => {}
+                Err(ScrubError::Busy { .. }) => tracing::debug!("another server scrubs"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the look for damage ended early");
+                }
+            }
+        }
+    })
 }
 
 /// Tells where the server listens, and at the first start how to come in.

@@ -210,8 +210,11 @@ impl From<RegistryError> for Error {
                 answer(StatusCode::NOT_FOUND, "NAME_UNKNOWN").with_detail(json!({ "name": name }))
             }
             E::ManifestUnknown { .. } => answer(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
-            E::BlobUnknown { digest, .. } => answer(StatusCode::NOT_FOUND, "BLOB_UNKNOWN")
-                .with_detail(json!({ "digest": digest })),
+            // To clients that push it is not there, so they bring it again.
+            E::BlobUnknown { digest, .. } | E::BlobDamaged(digest) => {
+                answer(StatusCode::NOT_FOUND, "BLOB_UNKNOWN")
+                    .with_detail(json!({ "digest": digest }))
+            }
             E::UploadUnknown => answer(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
             E::UploadBusy => answer(StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID"),
             E::ChunkOutOfOrder { received } => {

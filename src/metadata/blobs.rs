@@ -22,7 +22,7 @@ pub struct Blob {
 }
 
 impl Blob {
-    fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
+    pub(super) fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
         Ok(Self {
             id: row.try_get("id")?,
             digest: parsed(row, "digest")?,
@@ -37,6 +37,8 @@ impl Blob {
 pub struct FoundBlob {
     pub blob: Blob,
     pub is_readable: bool,
+    /// Whether its bytes are known not to be what they should: nobody may get them.
+    pub is_damaged: bool,
 }
 
 /// The blob, if it is visible in the repository.
@@ -46,7 +48,8 @@ pub async fn find(
     digest: &Digest,
 ) -> Result<Option<FoundBlob>, MetadataError> {
     let row = sqlx::query(
-        "SELECT b.id, b.digest, b.size, b.location, r.read_enabled FROM repositories r
+        "SELECT b.id, b.digest, b.size, b.location, b.damaged_at, r.read_enabled
+         FROM repositories r
          JOIN repository_blobs l ON l.repository_id = r.id AND l.deleted_at IS NULL
          JOIN blobs b ON b.id = l.blob_id
          WHERE r.name = $1 AND b.digest = $2",
@@ -56,10 +59,14 @@ pub async fn find(
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    Ok(Some(FoundBlob { blob: Blob::from_row(&row)?, is_readable: flag(&row, "read_enabled")? }))
+    Ok(Some(FoundBlob {
+        blob: Blob::from_row(&row)?,
+        is_readable: flag(&row, "read_enabled")?,
+        is_damaged: row.try_get::<Option<i64>, _>("damaged_at")?.is_some(),
+    }))
 }
 
-/// Those of `digests` that are visible in the repository.
+/// Those of `digests` that are visible in the repository and not damaged.
 pub async fn find_all(
     connection: &mut AnyConnection,
     repository_id: i64,
@@ -71,7 +78,7 @@ pub async fn find_all(
             "SELECT b.id, b.digest, b.size, b.location FROM blobs b
              JOIN repository_blobs l
                ON l.blob_id = b.id AND l.repository_id = $1 AND l.deleted_at IS NULL
-             WHERE b.digest IN ({})",
+             WHERE b.damaged_at IS NULL AND b.digest IN ({})",
             placeholders(2, chunk.len())
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(repository_id);
@@ -86,8 +93,8 @@ pub async fn find_all(
     Ok(found)
 }
 
-/// Notes that the bytes of a blob are in the store. If they were there before, the row keeps the
-/// place that it knows.
+/// Notes that the bytes of a blob are in the store. If they were there before, and sound, the row
+/// keeps the place that it knows.
 pub async fn insert(
     connection: &mut AnyConnection,
     digest: &Digest,
@@ -98,10 +105,11 @@ pub async fn insert(
     let row = sqlx::query(
         "INSERT INTO blobs (digest, size, location, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (digest) DO UPDATE
-         SET location = CASE blobs.state WHEN 'present' THEN blobs.location
-                                         ELSE excluded.location END,
+         SET location = CASE WHEN blobs.state = 'present' AND blobs.damaged_at IS NULL
+                             THEN blobs.location ELSE excluded.location END,
              size = excluded.size,
-             state = 'present', marked_at = NULL
+             state = 'present', marked_at = NULL,
+             damaged_at = NULL, stored_at = excluded.created_at
          RETURNING id, digest, size, location",
     )
     .bind(digest.as_str())
@@ -190,10 +198,10 @@ pub async fn delete(connection: &mut AnyConnection, ids: &[i64]) -> Result<(), M
     Ok(())
 }
 
-/// Whether the bytes of a blob are in the store and stay there until the transaction ends.
+/// Whether the bytes of a blob are in the store, sound, and stay there until the transaction ends.
 pub async fn hold(connection: &mut AnyConnection, id: i64) -> Result<bool, MetadataError> {
     let sql = format!(
-        "SELECT id FROM blobs WHERE id = $1 AND state = 'present'{}",
+        "SELECT id FROM blobs WHERE id = $1 AND state = 'present' AND damaged_at IS NULL{}",
         RowLock::Alone.clause(connection)
     );
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id).fetch_optional(connection).await?;

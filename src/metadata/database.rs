@@ -1,11 +1,12 @@
 use std::path::Path;
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, Connection as _, Executor as _};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use super::sqlite_log::SqliteLog;
 use super::{MetadataError, Transaction};
@@ -47,6 +48,7 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// the file locked. On PostgreSQL all share one pool, here and on other replicas.
 #[derive(Clone)]
 pub struct Database {
+    url: Arc<str>,
     readers: AnyPool,
     writers: AnyPool,
     /// Of SQLite in a file.
@@ -68,6 +70,8 @@ pub enum Alone {
     Access = 1,
     /// Removing what has expired.
     Sweep = 2,
+    /// Who scrubs.
+    Scrub = 13,
 }
 
 /// What the numbers of [`Alone`] are added to, so that they meet no other program's locks.
@@ -86,10 +90,9 @@ impl Database {
     /// [`MetadataError`] if the database cannot be reached or its schema is of a newer program.
     pub async fn open(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
         install_default_drivers();
-        match url.split(':').next().unwrap_or_default() {
-            "sqlite" => Self::open_sqlite(url).await,
-            "postgres" | "postgresql" => Self::open_postgres(url, max_connections).await,
-            other => Err(MetadataError::Engine(other.into())),
+        match migrations(url)?.1 {
+            Engine::Sqlite => Self::open_sqlite(url).await,
+            Engine::Postgres => Self::open_postgres(url, max_connections).await,
         }
     }
 
@@ -111,13 +114,13 @@ impl Database {
         SQLITE_MIGRATIONS.run(&writers).await?;
         let readers = pool().max_connections(SQLITE_READERS).connect(url).await?;
         let log = SqliteLog::open(&writers).await?.map(Arc::new);
-        Ok(Self { readers, writers, log, engine: Engine::Sqlite })
+        Ok(Self { url: url.into(), readers, writers, log, engine: Engine::Sqlite })
     }
 
     async fn open_postgres(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
         // A connection of its own: a migration may take longer than a request may wait, and if it
         // fails its lock ends with the connection.
-        let mut connection = sqlx::AnyConnection::connect(url).await?;
+        let mut connection = AnyConnection::connect(url).await?;
         POSTGRES_MIGRATIONS.run(&mut connection).await?;
         connection.close().await?;
         let pool = AnyPoolOptions::new()
@@ -140,7 +143,75 @@ impl Database {
             })
             .connect(url)
             .await?;
-        Ok(Self { readers: pool.clone(), writers: pool, log: None, engine: Engine::Postgres })
+        Ok(Self {
+            url: url.into(),
+            readers: pool.clone(),
+            writers: pool,
+            log: None,
+            engine: Engine::Postgres,
+        })
+    }
+
+    /// As [`Database::open`], for a registry that is there: nothing is made or brought up to date.
+    ///
+    /// # Errors
+    /// [`MetadataError::NoRegistry`] and [`MetadataError::Older`].
+    pub async fn attach(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
+        install_default_drivers();
+        let existing = url.replace("mode=rwc", "mode=rw");
+        let (migrations, _) = migrations(url)?;
+        let version = async {
+            let mut connection = AnyConnection::connect(&existing).await?;
+            let sql = "SELECT max(version) FROM _sqlx_migrations";
+            let version: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(version)
+        };
+        let version = version.await.map_err(MetadataError::NoRegistry)?;
+        if migrations.iter().any(|migration| migration.version > version) {
+            return Err(MetadataError::Older);
+        }
+        Self::open(url, max_connections).await
+    }
+
+    /// Connects to a database that is to be filled, whose schema must be that of the migration
+    /// `version`. When it is filled, [`Database::open`] brings it up to date.
+    ///
+    /// # Errors
+    /// [`MetadataError::Newer`] if this program does not know that version.
+    pub async fn open_at(url: &str, version: i64) -> Result<Self, MetadataError> {
+        install_default_drivers();
+        let (migrations, engine) = migrations(url)?;
+        if !migrations.version_exists(version) {
+            return Err(MetadataError::Newer(version));
+        }
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if engine == Engine::Sqlite {
+                        connection.execute(SQLITE_SESSION).await?;
+                        // A few long transactions may wait for the disk.
+                        connection.execute("PRAGMA synchronous = FULL").await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(unlogged(url)?)
+            .await?;
+        migrations.run_to(version, &pool).await?;
+        Ok(Self { url: url.into(), readers: pool.clone(), writers: pool, log: None, engine })
+    }
+
+    /// The version of the schema: that of its last migration.
+    pub async fn schema_version(&self) -> Result<i64, MetadataError> {
+        Self::schema_version_in(&mut *self.read().await?).await
+    }
+
+    /// As [`Database::schema_version`], on a connection of the caller.
+    pub async fn schema_version_in(connection: &mut AnyConnection) -> Result<i64, MetadataError> {
+        let sql = "SELECT max(version) FROM _sqlx_migrations";
+        Ok(sqlx::query_scalar(sql).fetch_one(connection).await?)
     }
 
     /// Whether other processes may work on this database at the same time.
@@ -184,6 +255,24 @@ impl Database {
         Ok(self.writers.acquire().await?)
     }
 
+    /// A connection in a transaction that sees all rows as they are now, whatever others commit while
+    /// it is open, and that disturbs nobody. On SQLite its log grows meanwhile.
+    pub async fn snapshot(&self) -> Result<AnyConnection, MetadataError> {
+        let mut connection = AnyConnection::connect_with(&unlogged(&self.url)?).await?;
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN",
+            // Whoever takes the rows may be slow.
+            Engine::Postgres => {
+                "SET idle_in_transaction_session_timeout = 0;
+                 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+            }
+        };
+        connection.execute(begin).await?;
+        // The first query decides which rows are seen.
+        Self::schema_version_in(&mut connection).await?;
+        Ok(connection)
+    }
+
     /// As [`Database::begin`], and no other of its kind goes on until it ends.
     pub async fn begin_alone(&self, kind: Alone) -> Result<Transaction, MetadataError> {
         let mut transaction = self.begin().await?;
@@ -207,5 +296,20 @@ impl Database {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writers.close().await;
+    }
+}
+
+/// How to connect for work on whole tables, whose statements are long and slow and not worth a line of
+/// the log.
+fn unlogged(url: &str) -> Result<AnyConnectOptions, MetadataError> {
+    Ok(AnyConnectOptions::from_str(url)?.disable_statement_logging())
+}
+
+/// The migrations of the engine that a URL names.
+fn migrations(url: &str) -> Result<(&'static Migrator, Engine), MetadataError> {
+    match url.split(':').next().unwrap_or_default() {
+        "sqlite" => Ok((&SQLITE_MIGRATIONS, Engine::Sqlite)),
+        "postgres" | "postgresql" => Ok((&POSTGRES_MIGRATIONS, Engine::Postgres)),
+        other => Err(MetadataError::Engine(other.into())),
     }
 }

@@ -15,6 +15,15 @@ pub enum MetadataError {
     /// A commit was made, but may be lost should the machine crash now.
     #[error("the database's log did not reach the disk: {0}")]
     Log(#[source] Arc<std::io::Error>),
+    #[error("the rows are of a newer Orlop, whose schema has version {0}: use that program")]
+    Newer(i64),
+    #[error(
+        "the database is of an older Orlop: use that program, or start this server to bring it up \
+         to date"
+    )]
+    Older,
+    #[error("there is no registry in the database: {0}")]
+    NoRegistry(#[source] sqlx::Error),
     /// Something else than Orlop wrote to the database, or it is damaged.
     #[error("the database holds {value:?} as {column}, which is not valid")]
     Damaged { column: &'static str, value: String },

@@ -105,6 +105,40 @@ impl ManifestKey {
     }
 }
 
+/// The bytes of a manifest, as its row holds them.
+pub struct Content {
+    pub id: i64,
+    pub repository: RepositoryName,
+    pub digest: Digest,
+    pub content: Bytes,
+}
+
+/// Manifests whose id is above `id`, deleted or not, in this order.
+pub async fn contents_after(
+    connection: &mut AnyConnection,
+    id: i64,
+    limit: i64,
+) -> Result<Vec<Content>, MetadataError> {
+    let rows = sqlx::query(
+        "SELECT m.id, r.name, m.digest, m.content FROM manifests m
+         JOIN repositories r ON r.id = m.repository_id
+         WHERE m.id > $1 ORDER BY m.id LIMIT $2",
+    )
+    .bind(id)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    let content = |row: &AnyRow| {
+        Ok(Content {
+            id: row.try_get("id")?,
+            repository: parsed(row, "name")?,
+            digest: parsed(row, "digest")?,
+            content: row.try_get::<Vec<u8>, _>("content")?.into(),
+        })
+    };
+    rows.iter().map(content).collect()
+}
+
 /// Looks up a manifest whether it is deleted or not, and holds it.
 pub async fn hold(
     connection: &mut AnyConnection,

@@ -22,6 +22,9 @@ impl Registry {
             .await?
             .ok_or_else(|| blob_unknown(repository, digest))?;
         check_read(found.is_readable, || Item::Repository(repository.clone()))?;
+        if found.is_damaged {
+            return Err(RegistryError::BlobDamaged(digest.clone()));
+        }
         Ok(found.blob)
     }
 
@@ -47,7 +50,9 @@ impl Registry {
         retry(async || {
             let mut transaction = self.database.begin().await?;
             let found = metadata::blobs::find(&mut transaction, from, digest).await?;
-            let Some(FoundBlob { blob, .. }) = found.filter(|found| found.is_readable) else {
+            let Some(FoundBlob { blob, .. }) =
+                found.filter(|found| found.is_readable && !found.is_damaged)
+            else {
                 return Ok(false);
             };
             let key =

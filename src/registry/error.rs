@@ -12,6 +12,9 @@ pub enum RegistryError {
     ManifestUnknown { repository: RepositoryName, reference: Reference },
     #[error("repository {repository} has no blob {digest}")]
     BlobUnknown { repository: RepositoryName, digest: Digest },
+    /// Pushed again, it is there again.
+    #[error("blob {0} is damaged in the registry's store: push it again")]
+    BlobDamaged(Digest),
     #[error("the repository has no such upload session, or it has expired: start a new one")]
     UploadUnknown,
     #[error("another request is writing to this upload session")]

@@ -74,7 +74,7 @@ impl Registry {
         let found = metadata::blobs::find(&mut connection, repository, &config.digest).await?;
         drop(connection);
         let is_readable = details.record.attributes.read_enabled;
-        match found.filter(|found| found.is_readable && is_readable) {
+        match found.filter(|found| found.is_readable && is_readable && !found.is_damaged) {
             Some(found) if found.blob.size <= MAX_CONFIG => {
                 let bytes = self.read_blob(&found.blob).await?.read_all().await?;
                 Ok(serde_json::from_slice(&bytes).ok())

@@ -9,8 +9,10 @@
 //! its bytes.
 
 mod attributes;
+pub mod backup;
 mod blobs;
 mod catalog;
+mod copy;
 mod deletion;
 mod error;
 mod forecast;
@@ -26,10 +28,12 @@ mod listing;
 mod locks;
 mod manifests;
 mod overview;
+mod pace;
 mod paging;
 mod platform;
 mod promotion;
 mod publishing;
+pub mod scrub;
 mod tags;
 mod uploads;
 

@@ -30,9 +30,10 @@ impl Registry {
             return Ok(ImagePlatform::default());
         }
         let mut connection = self.database.read().await?;
-        let blob = metadata::blobs::find(&mut connection, repository, &config.digest).await?;
+        let found = metadata::blobs::find(&mut connection, repository, &config.digest).await?;
         drop(connection);
-        let Some(blob) = blob.map(|found| found.blob).filter(|blob| blob.size <= MAX_CONFIG) else {
+        let sound = found.filter(|found| !found.is_damaged).map(|found| found.blob);
+        let Some(blob) = sound.filter(|blob| blob.size <= MAX_CONFIG) else {
             return Ok(ImagePlatform::default());
         };
         let bytes = self.read_blob(&blob).await?.read_all().await?;

@@ -14,6 +14,7 @@ mod log;
 mod metadata;
 mod policy;
 mod registry;
+mod scrub;
 mod server;
 mod sources;
 mod storage;
@@ -27,6 +28,7 @@ pub use log::{LogFormat, LogSettings};
 pub use metadata::{DatabaseUrl, MetadataSettings};
 pub use policy::PolicySettings;
 pub use registry::RegistrySettings;
+pub use scrub::ScrubSettings;
 pub use server::ServerSettings;
 pub use sources::{Flag, Sources};
 pub use storage::StorageSettings;
@@ -43,6 +45,7 @@ pub struct Settings {
     pub registry: RegistrySettings,
     pub gc: GcSettings,
     pub auth: AuthSettings,
+    pub scrub: ScrubSettings,
 }
 
 impl Settings {

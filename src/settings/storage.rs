@@ -29,6 +29,20 @@ pub struct StorageSettings {
     pub redirect_expiry_seconds: u32,
 }
 
+impl StorageSettings {
+    /// Another store than the registry's own: where its URL is, and its service if it is not the
+    /// same one.
+    #[must_use]
+    pub fn elsewhere(&self, url: &str, endpoint: Option<&str>, region: Option<&str>) -> Self {
+        Self {
+            url: Some(url.to_owned()),
+            endpoint: endpoint.map(str::to_owned).or_else(|| self.endpoint.clone()),
+            region: region.map(str::to_owned).or_else(|| self.region.clone()),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for StorageSettings {
     fn default() -> Self {
         Self {

@@ -7,6 +7,7 @@
 //! ([`bucket`]).
 
 mod bucket;
+pub mod care;
 mod disk;
 mod store;
 

@@ -36,6 +36,17 @@ impl BlobStore {
         Ok(Self::Disk(DiskStore::open(folder).await?))
     }
 
+    /// Opens a store that is there, to read from it: in a folder nothing is made.
+    ///
+    /// # Errors
+    /// [`StorageError`] if it is not there.
+    pub async fn open_existing(settings: &StorageSettings) -> Result<Self, StorageError> {
+        match settings.url.as_deref().and_then(|url| url.strip_prefix("file://")) {
+            Some(path) => Ok(Self::Disk(DiskStore::open_existing(path.into()).await?)),
+            None => Self::open(settings).await,
+        }
+    }
+
     /// Whether an upload needs a row before its first byte, because the store itself could not find
     /// what a crash leaves of it.
     pub fn needs_row(&self) -> bool {

@@ -5,6 +5,7 @@
 #[allow(dead_code, unused_imports, reason = "each test binary uses its part of the harness")]
 mod support;
 
+mod carrying;
 mod failures;
 mod races;
 mod schema;

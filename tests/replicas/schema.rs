@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use orlop::metadata::Database;
+use orlop::metadata::export::TABLES;
 use sqlx::Row as _;
 
 use super::support::TestDatabase;
@@ -44,6 +45,16 @@ async fn sqlite_and_postgresql_have_the_same_tables_and_columns() {
         (schema(&sqlite, SQLITE).await, schema(postgres.url(), POSTGRES).await);
     assert!(sqlite.contains_key("manifests"));
     assert_eq!(sqlite, postgres);
+}
+
+/// A table that the list of all tables lacks would be missing in every backup.
+#[tokio::test]
+async fn all_tables_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = schema(&Database::sqlite_url(&folder.path().join("orlop.db")), SQLITE).await;
+    let mut exported: Vec<_> = TABLES.iter().map(|table| table.name).collect();
+    exported.sort_unstable();
+    assert_eq!(exported, schema.keys().collect::<Vec<_>>());
 }
 
 /// Text that is compared by a language's order would be paged in another order than on SQLite.

@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer as _};
-use object_store::{ObjectStore as _, ObjectStoreExt as _};
+use object_store::{ObjectStore as _, ObjectStoreExt as _, PutPayload};
 use reqwest::Method;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -96,7 +97,13 @@ impl S3 {
         text.matches("<UploadId>").count()
     }
 
-    pub async fn put(&self, key: &str, content: &'static str) {
+    pub async fn get(&self, key: &str) -> Bytes {
+        let path = Path::from(format!("some/prefix/{key}"));
+        let answer = self.client.get(&path).await.expect("the object is there");
+        answer.bytes().await.expect("the object arrives whole")
+    }
+
+    pub async fn put(&self, key: &str, content: impl Into<PutPayload>) {
         let path = Path::from(format!("some/prefix/{key}"));
         self.client.put(&path, content.into()).await.expect("the object is stored");
     }

@@ -10,6 +10,7 @@
 //! key is used a second time: a request to remove an object that arrives late, after its answer was
 //! given up, can do no harm.
 
+mod care;
 mod connect;
 mod handle;
 mod reader;
@@ -34,6 +35,7 @@ pub use reader::ObjectReader;
 use room::Room;
 pub use writer::ObjectWriter;
 
+use super::care::blob_key;
 use super::{Session, StorageError};
 use crate::oci::Digest;
 use crate::settings::StorageSettings;
@@ -196,14 +198,18 @@ impl BucketStore {
         Ok(())
     }
 
-    async fn put(&self, key: &str, bytes: &[Bytes]) -> Result<(), StorageError> {
+    pub(in crate::storage) async fn put(
+        &self,
+        key: &str,
+        bytes: &[Bytes],
+    ) -> Result<(), StorageError> {
         let payload: PutPayload = bytes.iter().cloned().collect();
         self.service.put(&self.path(key), payload).await?;
         Ok(())
     }
 
     /// Removes an object, if it is there.
-    async fn remove(&self, key: &str) -> Result<(), StorageError> {
+    pub(in crate::storage) async fn remove(&self, key: &str) -> Result<(), StorageError> {
         self.remove_objects(&[key]).await
     }
 
@@ -224,11 +230,6 @@ impl BucketStore {
 
 /// Where objects of blobs are made.
 const UPLOADED: &str = "blobs/uploaded/";
-
-fn blob_key(digest: &Digest) -> String {
-    let hex = digest.hex();
-    format!("blobs/{}/{}/{hex}", digest.algorithm().as_str(), &hex[..2])
-}
 
 /// Whether the store says that there is no such object or upload. That the whole bucket is gone is
 /// another matter: it may come back.

@@ -23,6 +23,8 @@ pub struct ObjectWriter {
     id: Uuid,
     /// Where the object will be if it is sent in one go. Nobody else ever writes there.
     key: String,
+    /// Where it will be if it is sent by parts.
+    multipart_key: String,
     hasher: Hasher,
     written: u64,
     /// What the row says: where the session stood when this request took it up.
@@ -44,12 +46,20 @@ pub struct ObjectWriter {
 }
 
 impl ObjectWriter {
+    /// Makes the object at `key`, and not at one that nobody else ever uses.
+    pub(in crate::storage) fn at(mut self, key: String) -> Self {
+        self.multipart_key.clone_from(&key);
+        self.key = key;
+        self
+    }
+
     pub(super) fn new(store: BucketStore, session: Session, kept: Handle) -> Self {
         let handle = Handle { tail: None, ..kept.clone() };
         Self {
             store,
             id: session.id,
             key: format!("{UPLOADED}{}", Uuid::new_v4()),
+            multipart_key: format!("{UPLOADED}{}", session.id),
             hasher: session.hasher,
             written: session.received,
             parked: kept.tail.clone(),
@@ -268,7 +278,7 @@ impl ObjectWriter {
         if let Some(multipart) = &self.handle.multipart {
             return Ok(multipart.clone());
         }
-        let key = format!("{UPLOADED}{}", self.id);
+        let key = self.multipart_key.clone();
         let id = self.store.service.create_multipart(&self.store.path(&key)).await?;
         let multipart = Multipart { key, id };
         self.handle.multipart = Some(multipart.clone());

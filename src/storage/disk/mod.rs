@@ -1,5 +1,6 @@
 //! Blobs and upload sessions as files.
 
+mod care;
 mod folders;
 mod reader;
 mod write_behind;
@@ -18,6 +19,7 @@ use folders::{DurableFolders, sync_folder};
 pub use reader::FileReader;
 pub use writer::FileWriter;
 
+use super::care::blob_key;
 use super::{Session, StorageError, blocking};
 use crate::oci::{Algorithm, Digest, Hasher};
 
@@ -274,8 +276,7 @@ impl DiskStore {
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
-        let hex = digest.hex();
-        self.root.join("blobs").join(digest.algorithm().as_str()).join(&hex[..2]).join(hex)
+        self.root.join(blob_key(digest))
     }
 }
 
