@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::blobs::{AT_ONCE, Columns, Share, Wanted};
 use super::{Backup, BackupError, TableRows, list, rows};
 use crate::metadata::export::{self, TABLES, Value};
-use crate::metadata::{Database, MetadataError, now};
+use crate::metadata::{Database, now};
 use crate::oci::Digest;
 use crate::registry::Registry;
 use crate::registry::copy::{self, Copied, To};
@@ -198,7 +198,7 @@ async fn restore_rows(
         count += inserted;
     }
     export::continue_ids(&mut transaction).await?;
-    transaction.commit().await.map_err(MetadataError::from)?;
+    transaction.commit().await?;
     Ok(count)
 }
 

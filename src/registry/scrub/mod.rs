@@ -19,7 +19,7 @@ use lease::Lease;
 use super::Registry;
 use super::pace::Pace;
 use crate::metadata::scrubs::{self, Finding, Phase, Scrub};
-use crate::metadata::{self, Alone, Database, now, stored_blobs};
+use crate::metadata::{Alone, Database, now, stored_blobs};
 use crate::settings::ScrubSettings;
 use crate::storage::BlobStore;
 
@@ -210,6 +210,6 @@ async fn hold(
     }
     let scrub = last.ok_or(ScrubError::Lost)?;
     scrubs::take_lease(&mut transaction, scrub.id, token, until).await?;
-    transaction.commit().await.map_err(metadata::MetadataError::from)?;
+    transaction.commit().await?;
     Ok(Ok(scrub))
 }
