@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn files_are_listed_whatever_the_archive_is_packed_with() {
-        let long = format!("{}/end", "deep/".repeat(60));
+        let long = format!("{}end", "deep/".repeat(60));
         let plain = archive(&[("etc/passwd", b"root"), (&long, b""), ("bin/.wh.old", b"")]);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&plain).unwrap();
@@ -248,7 +248,7 @@ mod tests {
             let found = list(&packed[..], soon());
             assert_eq!(found.end, None);
             let paths: Vec<_> = found.files.iter().map(|file| &*file.path).collect();
-            assert_eq!(paths, ["etc/passwd", &long.replace("//", "/"), "bin/.wh.old"]);
+            assert_eq!(paths, ["etc/passwd", &long, "bin/.wh.old"]);
             assert_eq!((found.files[0].size, found.files[0].mode), (4, 0o644));
             assert_eq!(found.files[2].kind, FileKind::Whiteout);
         }

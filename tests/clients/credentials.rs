@@ -197,7 +197,10 @@ async fn no_log_holds_a_secret() {
     let workspace = Workspace::new();
     let provider = OidcProvider::start().await;
     for format in ["text", "json"] {
-        let config = Some(format!("[log]\nlevel = \"trace\"\nformat = \"{format}\"\n"));
+        let config = Some(format!(
+            "[log]\nlevel = \"trace\"\nformat = \"{format}\"\n\
+             [auth]\nprivate_issuers = [\"127.0.0.0/8\"]\n"
+        ));
         let server = Orlop::start(Options { config, ..Options::default() }).await;
         let mut secrets = vec![PASSWORD.to_owned(), "wrong-password".to_owned()];
         for Credential { name, password, .. } in
