@@ -17,3 +17,4 @@ pub mod registry;
 pub mod settings;
 pub mod storage;
 pub mod telemetry;
+pub mod transfer;

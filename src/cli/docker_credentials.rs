@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Error;
 
 /// The name that says that the password is a refresh token.
-const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+pub const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// What is kept of somebody who signed in.
 #[derive(Debug, PartialEq, Eq)]

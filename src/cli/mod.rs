@@ -8,12 +8,17 @@ mod completions;
 mod config;
 mod docker_credentials;
 mod error;
+mod export;
 mod gc;
 mod healthcheck;
+mod import;
 mod issuer;
 mod local;
 mod man;
+mod migrate;
+mod opened;
 mod principal;
+mod progress;
 mod repository;
 mod restore;
 mod role;
@@ -46,6 +51,9 @@ enum Command {
     Scrub(scrub::Scrub),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Import(import::Import),
+    Export(export::Export),
+    Migrate(migrate::Migrate),
     Repository(repository::Repository),
     User(user::User),
     Principal(principal::Principal),
@@ -71,6 +79,9 @@ impl Cli {
             Command::Scrub(scrub) => scrub.run().await,
             Command::Backup(backup) => backup.run().await,
             Command::Restore(restore) => restore.run().await,
+            Command::Import(import) => import.run().await,
+            Command::Export(export) => export.run().await,
+            Command::Migrate(migrate) => migrate.run().await,
             Command::Repository(repository) => repository.run().await,
             Command::User(user) => user.run().await,
             Command::Principal(principal) => principal.run().await,

@@ -49,6 +49,11 @@ impl Asked<'_> {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
+    /// The address of the client.
+    pub fn remote(&self) -> IpAddr {
+        remote(self.parts)
+    }
+
     pub fn is_head(&self) -> bool {
         self.parts.method == Method::HEAD
     }
@@ -112,6 +117,14 @@ async fn dispatch(
     }
 }
 
+/// The address of the client, behind the proxies that are trusted.
+fn remote(parts: &Parts) -> IpAddr {
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
+}
+
 /// Who is asking; bad credentials are answered with a challenge for what the route needs.
 async fn authenticate(
     app: &App,
@@ -119,10 +132,7 @@ async fn authenticate(
     origin: &Origin,
     route: Option<&Route>,
 ) -> Result<Caller, Error> {
-    let remote = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
+    let remote = remote(parts);
     let authorization = parts.headers.get(header::AUTHORIZATION);
     app.auth.authenticate(authorization, remote, &origin.host).await.map_err(|error| {
         let scope = route.and_then(|route| scope(route, route.kind().need(&parts.method)?));

@@ -93,6 +93,14 @@ pub async fn find_all(
     Ok(found)
 }
 
+/// Notes that all blobs are at the places that follow from their digests.
+pub async fn forget_locations(connection: &mut AnyConnection) -> Result<(), MetadataError> {
+    sqlx::query("UPDATE blobs SET location = NULL WHERE location IS NOT NULL")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Notes that the bytes of a blob are in the store. If they were there before, and sound, the row
 /// keeps the place that it knows.
 pub async fn insert(

@@ -26,6 +26,13 @@ const SQLITE_SESSION: &str = "\
     PRAGMA cache_size = -16384;
     PRAGMA temp_store = MEMORY;";
 
+/// How the only SQLite connection is set up that is to work on a file.
+const SQLITE_ALONE: &str = "\
+    PRAGMA busy_timeout = 2000;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;";
+
 /// How each PostgreSQL connection is set up: nobody waits for ever for a lock, a replica that
 /// froze in the middle of a transaction loses its locks, and a commit is on the disk when it
 /// returns, even if the server's own settings are weaker.
@@ -172,6 +179,58 @@ impl Database {
             return Err(MetadataError::Older);
         }
         Self::open(url, max_connections).await
+    }
+
+    /// Connects to a database on which nobody else works, and on SQLite keeps all others away until it
+    /// is closed. There is one connection only.
+    ///
+    /// # Errors
+    /// [`MetadataError::InUse`] if somebody else works on it.
+    pub async fn open_alone(url: &str) -> Result<Self, MetadataError> {
+        install_default_drivers();
+        let (migrations, engine) = migrations(url)?;
+        let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let pool = pool.connect_with(unlogged(url)?).await?;
+        let (url, readers) = (url.into(), pool.clone());
+        let database = Self { url, readers, writers: pool, log: None, engine };
+        let is_alone = match engine {
+            Engine::Sqlite => database.shut_others_out().await?,
+            Engine::Postgres => database.is_alone().await?,
+        };
+        if !is_alone {
+            database.close().await;
+            return Err(MetadataError::InUse);
+        }
+        migrations.run(&database.writers).await?;
+        Ok(database)
+    }
+
+    /// The log of a SQLite file can be left only by the last one who uses the file.
+    async fn shut_others_out(&self) -> Result<bool, MetadataError> {
+        let mut connection = self.writers.acquire().await?;
+        let left = async {
+            connection.execute(SQLITE_ALONE).await?;
+            let sql = "PRAGMA journal_mode = DELETE";
+            sqlx::query_scalar::<_, String>(sql).fetch_one(&mut *connection).await
+        };
+        match left.await {
+            Ok(mode) => Ok(mode == "delete"),
+            // SQLITE_BUSY
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("5") => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether no other session of this user is connected.
+    async fn is_alone(&self) -> Result<bool, MetadataError> {
+        let others: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = current_user
+               AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )
+        .fetch_one(&mut *self.read().await?)
+        .await?;
+        Ok(others == 0)
     }
 
     /// Connects to a database that is to be filled, whose schema must be that of the migration

@@ -24,6 +24,8 @@ pub enum MetadataError {
     Older,
     #[error("there is no registry in the database: {0}")]
     NoRegistry(#[source] sqlx::Error),
+    #[error("somebody else works on the database: stop all servers that use it")]
+    InUse,
     /// Something else than Orlop wrote to the database, or it is damaged.
     #[error("the database holds {value:?} as {column}, which is not valid")]
     Damaged { column: &'static str, value: String },

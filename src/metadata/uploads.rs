@@ -401,3 +401,9 @@ pub async fn exists(connection: &mut AnyConnection, id: Uuid) -> Result<bool, Me
         .await?;
     Ok(found.is_some())
 }
+
+/// Removes all sessions, whoever writes to them.
+pub async fn delete_all(connection: &mut AnyConnection) -> Result<(), MetadataError> {
+    sqlx::query("DELETE FROM uploads").execute(connection).await?;
+    Ok(())
+}

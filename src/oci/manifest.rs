@@ -159,7 +159,8 @@ impl Manifest {
 }
 
 impl ManifestKind {
-    fn of(media_type: &MediaType) -> Option<Self> {
+    /// None if no manifest has this type.
+    pub fn of(media_type: &MediaType) -> Option<Self> {
         match media_type.as_str() {
             MediaType::OCI_MANIFEST | MediaType::DOCKER_MANIFEST => Some(Self::Image),
             MediaType::OCI_INDEX | MediaType::DOCKER_LIST => Some(Self::Index),

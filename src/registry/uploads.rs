@@ -490,7 +490,7 @@ impl Registry {
         Duration::from_secs(self.settings.upload_expiry_seconds.into())
     }
 
-    fn max_blob_bytes(&self) -> u64 {
+    pub(super) fn max_blob_bytes(&self) -> u64 {
         self.settings.max_blob_bytes.unwrap_or(u64::MAX)
     }
 }

@@ -72,16 +72,16 @@ pub fn file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf
     }
 }
 
-/// `s3://BUCKET/PREFIX` or `file:///PATH`.
+/// `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `gs://BUCKET/PREFIX` or `file:///PATH`.
 pub fn storage_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let url = text(deserializer).filter(|url| match url.split_once("://") {
-        Some(("s3", place)) => {
+        Some(("s3" | "az" | "gs", place)) => {
             !place.is_empty() && !place.starts_with('/') && !place.contains(['@', '?', '#', ':'])
         }
         Some(("file", path)) => path.starts_with('/'),
         _ => false,
     });
-    let right = "use s3://BUCKET, s3://BUCKET/PREFIX or file:///PATH";
+    let right = "use s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX or file:///PATH";
     url.map(Some).ok_or_else(|| D::Error::custom(right))
 }
 

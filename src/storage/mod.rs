@@ -14,7 +14,7 @@ mod store;
 use bytes::Bytes;
 use uuid::Uuid;
 
-pub use bucket::BucketStore;
+pub use bucket::{BucketStore, objects};
 pub use disk::{DiskStore, make_folder};
 pub use store::{BlobReader, BlobStore, Removal, UploadWriter};
 

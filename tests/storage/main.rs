@@ -1,6 +1,6 @@
-//! Blobs in a bucket of a real S3 server: what is where, what is left, and what clients see when the
-//! bucket is away. That the protocol works there as on disk, the other suites say: they run on it
-//! with `ORLOP_TEST_STORAGE=s3`.
+//! Blobs in a bucket of a real S3 server, or of Azure's emulator or what stands for Google's
+//! service with `ORLOP_TEST_STORAGE=azure` or `gcs`: what is where, what is left, and what clients see when the bucket is away. That the protocol works there
+//! as on disk, the other suites say: they run on it with the same variable.
 
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "each test binary uses its part of the harness")]
@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use support::http::expect;
-use support::{Http, Options, Orlop, S3};
+use support::{Bucket, Http, Options, Orlop};
 
 const MIB: usize = 1 << 20;
 
-/// A server whose blobs are in a bucket of its own; none without the S3 server.
-async fn start(config: &str) -> Option<(Orlop, S3)> {
-    let s3 = S3::start().await?;
+/// A server whose blobs are in a bucket of its own; none without the server of the bucket.
+async fn start(config: &str) -> Option<(Orlop, Bucket)> {
+    let bucket = Bucket::start().await?;
     let config = Some(config.to_owned());
-    let environment = s3.environment();
-    Some((Orlop::start(Options { config, environment, ..Options::default() }).await, s3))
+    let environment = bucket.environment();
+    Some((Orlop::start(Options { config, environment, ..Options::default() }).await, bucket))
 }
 
 /// Bytes of which no two stretches are alike.

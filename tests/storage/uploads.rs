@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use orlop::metadata::Database;
 use reqwest::{Body, Method, Response, StatusCode};
 use sha2::{Digest as _, Sha512};
 use tokio::sync::Barrier;
 
 use super::support::http::{expect, header, send};
-use super::support::{Http, Options, Orlop, S3, digest_of};
+use super::support::{Bucket, Http, Options, Orlop, digest_of};
 use super::{MIB, content, pull, start, until};
 
 async fn patch(http: &Http, location: &str, body: impl Into<Body>) -> Response {
@@ -23,19 +24,19 @@ async fn post_whole(http: &Http, digest: &str, body: Bytes) -> Response {
 
 /// Asserts that the bucket holds these objects alone, and no part of others.
 #[track_caller]
-fn assert_holds(s3: &S3, expected: &[String]) -> impl Future<Output = ()> {
+fn assert_holds(bucket: &Bucket, expected: &[String]) -> impl Future<Output = ()> {
     let caller = std::panic::Location::caller();
     async move {
-        let mut keys = s3.keys().await;
+        let mut keys = bucket.keys().await;
         keys.sort();
         assert_eq!(keys, expected, "{caller}");
-        assert_eq!(s3.multipart_uploads().await, 0, "{caller}: multipart uploads are left");
+        assert_eq!(bucket.multipart_uploads().await, 0, "{caller}: multipart uploads are left");
     }
 }
 
 #[tokio::test]
 async fn another_process_goes_on_in_the_middle_of_a_part() {
-    let Some((mut orlop, s3)) = start("").await else { return };
+    let Some((mut orlop, bucket)) = start("").await else { return };
     let whole = content(1, 20 * MIB);
     let digest = digest_of(&whole);
     let location = orlop.http().start_upload("a").await;
@@ -53,14 +54,14 @@ async fn another_process_goes_on_in_the_middle_of_a_part() {
     expect(answer, StatusCode::CREATED).await;
     assert_eq!(digest_of(pull(&orlop.http(), &digest).await), digest);
     let id = location.rsplit('/').next().unwrap();
-    assert_holds(&s3, &[format!("blobs/uploaded/{id}")]).await;
+    assert_holds(&bucket, &[format!("blobs/uploaded/{id}")]).await;
 }
 
 /// Each request goes to another replica of three that share one database and one bucket.
 #[tokio::test]
 async fn other_replicas_go_on_in_the_middle_of_a_part() {
-    let Some(s3) = S3::start().await else { return };
-    let options = Options { environment: s3.environment(), ..Options::default() };
+    let Some(bucket) = Bucket::start().await else { return };
+    let options = Options { environment: bucket.environment(), ..Options::default() };
     let Some(replicas) = Orlop::replicas(3, options).await else { return };
     let whole = content(1, 14 * MIB);
     let digest = digest_of(&whole);
@@ -78,12 +79,12 @@ async fn other_replicas_go_on_in_the_middle_of_a_part() {
         assert_eq!(digest_of(pull(&replica.http(), &digest).await), digest);
     }
     let id = location.rsplit('/').next().unwrap();
-    assert_holds(&s3, &[format!("blobs/uploaded/{id}")]).await;
+    assert_holds(&bucket, &[format!("blobs/uploaded/{id}")]).await;
 }
 
 #[tokio::test]
 async fn each_blob_has_one_object() {
-    let Some((orlop, s3)) = start("").await else { return };
+    let Some((orlop, bucket)) = start("").await else { return };
     let http = orlop.http();
     for (seed, length) in [(1, 1000), (2, 17 * MIB), (3, 5 * MIB)] {
         let whole = content(seed, length);
@@ -95,14 +96,14 @@ async fn each_blob_has_one_object() {
         let digest = http.push_blob("a", whole.clone()).await;
         assert_eq!(pull(&http, &digest).await, whole);
     }
-    let keys = s3.keys().await;
-    assert_eq!((keys.len(), s3.multipart_uploads().await), (6, 0));
+    let keys = bucket.keys().await;
+    assert_eq!((keys.len(), bucket.multipart_uploads().await), (6, 0));
     assert!(keys.iter().all(|key| key.starts_with("blobs/uploaded/")), "{keys:?}");
 }
 
 #[tokio::test]
 async fn a_blob_that_comes_again_is_kept_once() {
-    let Some((orlop, s3)) = start("[gc]\ninterval_seconds = 1\n").await else { return };
+    let Some((orlop, bucket)) = start("[gc]\ninterval_seconds = 1\n").await else { return };
     let http = orlop.http();
     let whole = content(1, 11 * MIB);
     let digest = digest_of(&whole);
@@ -115,22 +116,22 @@ async fn a_blob_that_comes_again_is_kept_once() {
     }
     expect(post_whole(&http, &digest, whole.clone()).await, StatusCode::CREATED).await;
     assert_eq!(pull(&http, &digest).await, whole);
-    until("the other copies are gone", async || s3.keys().await.len() == 1).await;
-    assert_holds(&s3, &[format!("blobs/uploaded/{}", first.unwrap())]).await;
+    until("the other copies are gone", async || bucket.keys().await.len() == 1).await;
+    assert_holds(&bucket, &[format!("blobs/uploaded/{}", first.unwrap())]).await;
     assert_eq!(pull(&http, &digest).await, whole);
 }
 
 #[tokio::test]
 async fn uploads_that_come_to_nothing_leave_nothing() {
-    let Some((orlop, s3)) = start("").await else { return };
+    let Some((orlop, bucket)) = start("").await else { return };
     let http = orlop.http();
     let (whole, wrong) = (content(1, 12 * MIB), digest_of("something else"));
 
     let location = http.start_upload("a").await;
     expect(patch(&http, &location, whole.clone()).await, StatusCode::ACCEPTED).await;
-    assert_eq!((s3.multipart_uploads().await, s3.keys().await.len()), (1, 1));
+    assert_eq!((bucket.multipart_uploads().await, bucket.keys().await.len()), (1, 1));
     expect(http.delete(&location).await, StatusCode::NO_CONTENT).await;
-    assert_holds(&s3, &[]).await;
+    assert_holds(&bucket, &[]).await;
 
     // In the second round, the last request brings the first byte.
     for first in [7 * MIB, 0] {
@@ -140,25 +141,25 @@ async fn uploads_that_come_to_nothing_leave_nothing() {
         let answer = http.finish_upload(&location, &wrong, whole.slice(first..)).await;
         expect(answer, StatusCode::BAD_REQUEST).await;
         expect(http.get(&location).await, StatusCode::NOT_FOUND).await;
-        assert_holds(&s3, &[]).await;
+        assert_holds(&bucket, &[]).await;
     }
 
     expect(post_whole(&http, &wrong, whole.clone()).await, StatusCode::BAD_REQUEST).await;
-    assert_holds(&s3, &[]).await;
+    assert_holds(&bucket, &[]).await;
     let short =
         stream::iter([Ok(whole.clone()), Err(std::io::Error::other("the client breaks off"))]);
     let path = format!("/v2/a/blobs/uploads/?digest={}", digest_of(&whole));
     let request = http.request(Method::POST, &path).body(Body::wrap_stream(short));
     assert!(request.send().await.is_err());
     until("the broken push is gone", async || {
-        s3.keys().await.is_empty() && s3.multipart_uploads().await == 0
+        bucket.keys().await.is_empty() && bucket.multipart_uploads().await == 0
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_parts_of_a_request_that_was_killed_go_when_its_session_expires() {
-    let Some((mut orlop, s3)) = start("[registry]\nupload_expiry_seconds = 5\n").await else {
+    let Some((mut orlop, bucket)) = start("[registry]\nupload_expiry_seconds = 5\n").await else {
         return;
     };
     let http = orlop.http();
@@ -167,13 +168,21 @@ async fn the_parts_of_a_request_that_was_killed_go_when_its_session_expires() {
         stream::iter([Ok::<_, std::io::Error>(content(1, 12 * MIB))]).chain(stream::pending());
     let running =
         tokio::spawn(http.request(Method::PATCH, &location).body(Body::wrap_stream(body)).send());
-    until("parts are sent", async || s3.multipart_uploads().await == 1).await;
-    // The row knows of them as soon as the session has this.
+    until("parts are sent", async || bucket.multipart_uploads().await == 1).await;
+    // Only then are they found after a crash.
+    let rows = Database::open(orlop.database_url(), 2).await.unwrap();
+    until("the row knows of them", async || {
+        let known = "SELECT count(*) FROM uploads WHERE storage_handle LIKE '%multipart%'";
+        let mut connection = rows.read().await.unwrap();
+        sqlx::query_scalar::<_, i64>(known).fetch_one(&mut *connection).await.unwrap() == 1
+    })
+    .await;
+    rows.close().await;
     orlop.kill().await;
     assert!(running.await.unwrap().is_err());
     until("the session and its parts are gone", async || {
         orlop.restart().await;
-        let is_gone = s3.keys().await.is_empty() && s3.multipart_uploads().await == 0;
+        let is_gone = bucket.keys().await.is_empty() && bucket.multipart_uploads().await == 0;
         orlop.kill().await;
         is_gone
     })
@@ -182,7 +191,7 @@ async fn the_parts_of_a_request_that_was_killed_go_when_its_session_expires() {
 
 #[tokio::test]
 async fn a_digest_of_another_algorithm_comes_after_the_parts() {
-    let Some((orlop, s3)) = start("").await else { return };
+    let Some((orlop, bucket)) = start("").await else { return };
     let http = orlop.http();
     for length in [MIB, 11 * MIB] {
         let whole = content(length as u64, length);
@@ -200,12 +209,12 @@ async fn a_digest_of_another_algorithm_comes_after_the_parts() {
             }
         }
     }
-    assert_eq!((s3.keys().await.len(), s3.multipart_uploads().await), (2, 0));
+    assert_eq!((bucket.keys().await.len(), bucket.multipart_uploads().await), (2, 0));
 }
 
 #[tokio::test]
 async fn a_digest_that_was_promised_before_does_not_bind_the_session() {
-    let Some((orlop, s3)) = start("").await else { return };
+    let Some((orlop, bucket)) = start("").await else { return };
     let http = orlop.http();
     let (whole, promised) = (content(1, 12 * MIB), digest_of("promised"));
     let location = http.start_upload("a").await;
@@ -222,7 +231,7 @@ async fn a_digest_that_was_promised_before_does_not_bind_the_session() {
     expect(http.finish_upload(&location, &digest, "").await, StatusCode::CREATED).await;
     assert_eq!(pull(&http, &digest).await, whole);
     expect(http.get(&format!("/v2/a/blobs/{promised}")).await, StatusCode::NOT_FOUND).await;
-    assert_eq!(s3.keys().await.len(), 1);
+    assert_eq!(bucket.keys().await.len(), 1);
 }
 
 /// There is memory for three parts, and eight clients stop in the middle of one.
@@ -230,13 +239,14 @@ async fn a_digest_that_was_promised_before_does_not_bind_the_session() {
 async fn slow_clients_leave_the_memory_to_others() {
     const UPLOADS: usize = 8;
     let config = "[storage]\nupload_memory_bytes = 16777216\n";
-    let Some((orlop, s3)) = start(config).await else { return };
+    let Some((orlop, bucket)) = start(config).await else { return };
     let all_have_stopped = Arc::new(Barrier::new(UPLOADS));
     let uploads = (0..UPLOADS).map(|number| {
         let (http, barrier) = (orlop.http(), Arc::clone(&all_have_stopped));
+        // Before anything waits for this thread.
+        let whole = content(number as u64 + 1, 8 * MIB);
+        let digest = digest_of(&whole);
         tokio::spawn(async move {
-            let whole = content(number as u64 + 1, 8 * MIB);
-            let digest = digest_of(&whole);
             let location = http.start_upload("a").await;
             let pieces = (0..8).map(move |n| whole.slice(n * MIB..(n + 1) * MIB));
             let body = stream::iter(pieces).enumerate().then(move |(n, piece)| {
@@ -256,5 +266,5 @@ async fn slow_clients_leave_the_memory_to_others() {
     for upload in uploads.collect::<Vec<_>>() {
         upload.await.unwrap();
     }
-    assert_eq!((s3.keys().await.len(), s3.multipart_uploads().await), (UPLOADS, 0));
+    assert_eq!((bucket.keys().await.len(), bucket.multipart_uploads().await), (UPLOADS, 0));
 }

@@ -2,8 +2,12 @@
 //! client programs. Every test has its own server, folders and client configuration, so all of them
 //! run in parallel and none touches the user's own files.
 
+pub mod azurite;
+pub mod bucket;
 pub mod database;
+pub mod docker_registry;
 pub mod faulty_disk;
+pub mod google;
 pub mod http;
 pub mod oidc_provider;
 pub mod s3;
@@ -15,8 +19,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+pub use azurite::Azurite;
+pub use bucket::Bucket;
 pub use database::{PostgresServer, TestDatabase};
+pub use docker_registry::DockerRegistry;
 pub use faulty_disk::FaultyDisk;
+pub use google::Google;
 pub use http::Http;
 pub use oidc_provider::OidcProvider;
 pub use s3::S3;

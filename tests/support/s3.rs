@@ -42,14 +42,7 @@ impl S3 {
         let address = free.local_addr().expect("the port is known").to_string();
         drop(free);
         let endpoint = format!("http://{address}");
-        let client = AmazonS3Builder::new()
-            .with_endpoint(&endpoint)
-            .with_allow_http(true)
-            .with_bucket_name(BUCKET)
-            .with_access_key_id(KEY)
-            .with_secret_access_key(SECRET)
-            .build()
-            .expect("the options fit together");
+        let client = Self::client(&endpoint, BUCKET);
         let server = serve(&address, folder.path());
         let s3 = Self { endpoint, folder, server, client };
         s3.is_up().await;
@@ -70,6 +63,36 @@ impl S3 {
             ("AWS_SECRET_ACCESS_KEY", SECRET),
         ];
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    }
+
+    /// A client of a bucket of such a server.
+    pub fn client(endpoint: &str, bucket: &str) -> AmazonS3 {
+        AmazonS3Builder::new()
+            .with_endpoint(endpoint)
+            .with_allow_http(true)
+            .with_bucket_name(bucket)
+            .with_access_key_id(KEY)
+            .with_secret_access_key(SECRET)
+            .build()
+            .expect("the options fit together")
+    }
+
+    /// Puts all files below a folder into the bucket, below the prefix.
+    pub async fn upload(&self, folder: &std::path::Path) {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(next) = folders.pop() {
+            for entry in std::fs::read_dir(next).expect("the folder can be read") {
+                let path = entry.expect("the folder can be read").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let below = path.strip_prefix(folder).expect("it is below").display().to_string();
+                let content = std::fs::read(&path).expect("the file can be read");
+                let key = Path::from(format!("some/prefix/{below}"));
+                self.client.put(&key, content.into()).await.expect("the object is stored");
+            }
+        }
     }
 
     pub fn endpoint(&self) -> &str {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::{FaultyDisk, Http, S3, TestDatabase, small_disk};
+use super::{Bucket, FaultyDisk, Http, TestDatabase, small_disk};
 
 /// The first administrator of every test server.
 pub const ADMIN: &str = "admin";
@@ -39,20 +39,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// With `ORLOP_TEST_STORAGE=s3` blobs are in a bucket of this server, unless the options say
-    /// where they are.
-    async fn add_bucket(&mut self) -> Option<Arc<S3>> {
-        match std::env::var("ORLOP_TEST_STORAGE").as_deref() {
-            Ok("s3") => {}
-            Ok("disk") | Err(_) => return None,
-            Ok(other) => panic!("ORLOP_TEST_STORAGE is {other:?}: use disk or s3"),
+    /// With `ORLOP_TEST_STORAGE=s3`, `azure` or `gcs` blobs are in a bucket of this server, unless the
+    /// options say where they are.
+    async fn add_bucket(&mut self) -> Option<Arc<Bucket>> {
+        if matches!(std::env::var("ORLOP_TEST_STORAGE").as_deref(), Ok("disk") | Err(_)) {
+            return None;
         }
         if self.environment.iter().any(|(name, _)| name == "ORLOP__STORAGE__URL") {
             return None;
         }
-        let s3 = S3::start().await.expect("ORLOP_TEST_STORAGE=s3 needs an S3 server");
-        self.environment.extend(s3.environment());
-        Some(Arc::new(s3))
+        let bucket = Bucket::start().await.expect("ORLOP_TEST_STORAGE needs its server");
+        self.environment.extend(bucket.environment());
+        Some(Arc::new(bucket))
     }
 }
 
@@ -62,8 +60,8 @@ pub struct Orlop {
     running: Running,
     folder: Arc<TempDir>,
     database: Arc<TestDatabase>,
-    /// Where the whole suite runs on S3.
-    s3: Option<Arc<S3>>,
+    /// Where the whole suite runs on a bucket.
+    bucket: Option<Arc<Bucket>>,
     faulty_disk: Option<FaultyDisk>,
 }
 
@@ -89,14 +87,14 @@ impl Orlop {
         if options.tls {
             write_certificate(folder.path());
         }
-        let s3 = options.add_bucket().await;
+        let bucket = options.add_bucket().await;
         let faulty_disk = options.faulty_disk.then(|| FaultyDisk::new(folder.path()));
         if let Some(disk) = &faulty_disk {
             options.environment.extend(disk.environment());
         }
         let running = Running::start(&options, folder.path(), database.url()).await;
         let (folder, database) = (Arc::new(folder), Arc::new(database));
-        Self { options, running, folder, database, s3, faulty_disk }
+        Self { options, running, folder, database, bucket, faulty_disk }
     }
 
     /// Servers with the same settings on one PostgreSQL database and one data folder, started at
@@ -117,13 +115,13 @@ impl Orlop {
             std::fs::write(folder.path().join("orlop.toml"), config)
                 .expect("cannot write settings");
         }
-        let s3 = options.add_bucket().await;
+        let bucket = options.add_bucket().await;
         let starting = (0..count).map(|_| Running::start(&options, folder.path(), database.url()));
         let running = futures_util::future::join_all(starting).await;
         let replicas = running.into_iter().map(|running| {
             let (folder, database) = (Arc::clone(&folder), Arc::clone(&database));
-            let (options, s3) = (options.clone(), s3.clone());
-            Self { options, running, folder, database, s3, faulty_disk: None }
+            let (options, bucket) = (options.clone(), bucket.clone());
+            Self { options, running, folder, database, bucket, faulty_disk: None }
         });
         replicas.collect()
     }
@@ -143,10 +141,10 @@ impl Orlop {
 
     /// What upload sessions have left in the store.
     pub async fn upload_bytes(&self) -> Vec<String> {
-        if let Some(s3) = &self.s3 {
-            let mut left = s3.keys().await;
+        if let Some(bucket) = &self.bucket {
+            let mut left = bucket.keys().await;
             left.retain(|key| key.starts_with("uploads/"));
-            left.extend((0..s3.multipart_uploads().await).map(|n| format!("multipart {n}")));
+            left.extend((0..bucket.multipart_uploads().await).map(|n| format!("multipart {n}")));
             return left;
         }
         let folder = std::fs::read_dir(self.data_dir().join("uploads")).expect("it is there");
@@ -156,13 +154,13 @@ impl Orlop {
 
     /// The folder of the blobs, if they are files.
     pub fn blobs_on_disk(&self) -> Option<PathBuf> {
-        self.s3.is_none().then(|| self.data_dir())
+        self.bucket.is_none().then(|| self.data_dir())
     }
 
     /// The blobs in the store: files, or keys of objects.
     pub async fn stored_blobs(&self) -> Vec<String> {
-        if let Some(s3) = &self.s3 {
-            let mut keys = s3.keys().await;
+        if let Some(bucket) = &self.bucket {
+            let mut keys = bucket.keys().await;
             keys.retain(|key| key.starts_with("blobs/"));
             return keys;
         }
@@ -186,9 +184,9 @@ impl Orlop {
     pub async fn leave_blob_bytes(&self, content: &'static str) -> Option<String> {
         let digest = super::digest_of(content);
         let hex = digest.strip_prefix("sha256:").expect("it is one");
-        if let Some(s3) = &self.s3 {
+        if let Some(bucket) = &self.bucket {
             let key = format!("blobs/uploaded/{hex}");
-            s3.put(&key, content).await;
+            bucket.put(&key, content).await;
             return Some(key);
         }
         let folder = self.data_dir().join("blobs/sha256").join(&hex[..2]);
@@ -222,8 +220,8 @@ impl Orlop {
     /// Leaves bytes of a session that no row knows of, as a crash may.
     pub async fn leave_upload_bytes(&self) {
         const ID: &str = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
-        match &self.s3 {
-            Some(s3) => s3.put(&format!("uploads/{ID}/1"), "orphan").await,
+        match &self.bucket {
+            Some(bucket) => bucket.put(&format!("uploads/{ID}/1"), "orphan").await,
             None => std::fs::write(self.data_dir().join("uploads").join(ID), "orphan")
                 .expect("cannot write"),
         }
@@ -242,11 +240,20 @@ impl Orlop {
     }
 
     pub fn is_on_s3(&self) -> bool {
-        self.s3.is_some()
+        self.bucket.is_some()
     }
 
     pub fn database_url(&self) -> &str {
         self.database.url()
+    }
+
+    /// What our own program must find in its environment to work on the same database and store.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let own = [
+            ("ORLOP__METADATA__URL".to_owned(), self.database.url().to_owned()),
+            ("ORLOP__STORAGE__DATA_DIR".to_owned(), self.data_dir().display().to_string()),
+        ];
+        own.into_iter().chain(self.options.environment.iter().cloned()).collect()
     }
 
     /// The PEM file of the certificate, for clients to trust; made when `Options::tls` is on.

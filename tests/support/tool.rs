@@ -56,6 +56,12 @@ impl Workspace {
         tool.env("ORLOP_URL", server.url()).env("ORLOP_PASSWORD", PASSWORD)
     }
 
+    /// Our own program on the database and store of a server, beside it.
+    pub fn orlop_at(&self, server: &Orlop) -> Tool {
+        let tool = self.orlop(server);
+        server.settings().iter().fold(tool, |tool, (name, value)| tool.env(name, value))
+    }
+
     /// The program, or nothing if it could not be set up here. Then the test ends early; that it was
     /// skipped is printed, kept for the end of the run, and a failure where CI is set.
     pub fn tool(&self, name: &str) -> Option<Tool> {

@@ -8,6 +8,8 @@ mod target;
 
 use clap::{Args, Subcommand};
 
+pub use target::{Image, Target};
+
 use super::Error;
 use super::api::{ApiArgs, Format};
 

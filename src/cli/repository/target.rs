@@ -68,6 +68,15 @@ impl Target {
         }
     }
 
+    /// The repository, and what of it is meant if not everything.
+    pub fn parts(self) -> (RepositoryName, Option<Reference>) {
+        match (self.repository, self.image) {
+            (Some(repository), _) => (repository, None),
+            (None, Some(image)) => (image.repository, Some(image.reference)),
+            (None, None) => unreachable!("the group is required"),
+        }
+    }
+
     /// What of an answer is shown.
     pub fn unwrapped(&self, mut answer: serde_json::Value) -> serde_json::Value {
         match &self.image {

@@ -33,6 +33,7 @@ pub async fn get(
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     if !asked.is_head()
+        && asked.app.settings.storage.redirects(asked.remote())
         && let Some(link) = asked.app.registry.blob_link(&blob).await?
     {
         return Ok(redirect(digest, &link));

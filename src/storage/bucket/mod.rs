@@ -30,6 +30,7 @@ use object_store::signer::Signer;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload};
 use uuid::Uuid;
 
+use connect::{Bucket, Cloud};
 use handle::{Handle, Tail};
 pub use reader::ObjectReader;
 use room::Room;
@@ -41,13 +42,14 @@ use crate::oci::Digest;
 use crate::settings::StorageSettings;
 
 /// What the store needs of a service. Each cloud's client has all three.
-trait Service: ObjectStore + MultipartStore + Signer {}
+pub trait Service: ObjectStore + MultipartStore + Signer {}
 
 impl<T: ObjectStore + MultipartStore + Signer> Service for T {}
 
 /// A bucket, or what is below a prefix of it. Cheap to clone.
 #[derive(Clone)]
 pub struct BucketStore {
+    cloud: Cloud,
     service: Arc<dyn Service>,
     prefix: Path,
     room: Room,
@@ -61,9 +63,10 @@ impl BucketStore {
     /// # Errors
     /// [`StorageError`] if the settings do not fit together or the bucket does not answer.
     pub async fn open(url: &str, settings: &StorageSettings) -> Result<Self, StorageError> {
-        let (service, prefix) = connect::connect(url, settings)?;
+        let Bucket { cloud, service, prefix } = connect::connect(url, settings)?;
         let expiry = Duration::from_secs(settings.redirect_expiry_seconds.into());
         let store = Self {
+            cloud,
             service,
             prefix,
             room: Room::new(settings.upload_memory_bytes),
@@ -88,6 +91,11 @@ impl BucketStore {
         Ok(ObjectWriter::new(self.clone(), session, handle))
     }
 
+    /// Starts the object of a blob under the key that follows from its digest.
+    pub fn open_copy(&self, session: Session, digest: &Digest) -> ObjectWriter {
+        ObjectWriter::new(self.clone(), session, Handle::default()).at(blob_key(digest))
+    }
+
     async fn get_tail(&self, tail: &Tail) -> Result<Bytes, StorageError> {
         let bytes = match self.service.get(&self.path(&tail.key)).await {
             Ok(answer) => answer.bytes().await?,
@@ -102,6 +110,10 @@ impl BucketStore {
     pub async fn remove_upload(&self, handle: &str) -> Result<(), StorageError> {
         let handle = Handle::parse(handle)?;
         if let Some(multipart) = &handle.multipart {
+            if self.cloud == Cloud::Azure {
+                self.overwrite_blocks(&multipart.key).await?;
+                return self.remove_tail(&handle).await;
+            }
             let path = self.path(&multipart.key);
             match self.service.abort_multipart(&path, &multipart.id).await {
                 Ok(()) => {}
@@ -111,6 +123,13 @@ impl BucketStore {
             }
         }
         self.remove_tail(&handle).await
+    }
+
+    /// Removes the blocks of an upload, or what was made of them. Azure has no word for that and keeps
+    /// them for a week, unless the blob is written anew. The key is the session's own.
+    async fn overwrite_blocks(&self, key: &str) -> Result<(), StorageError> {
+        self.put(key, &[]).await?;
+        self.remove(key).await
     }
 
     /// Removes the bytes that a session kept in `before` and does not need in `after`, where it
@@ -161,6 +180,19 @@ impl BucketStore {
     pub fn read(&self, digest: &Digest, size: u64, location: Option<&str>) -> ObjectReader {
         let path = self.blob_path(digest, location);
         ObjectReader::new(Arc::clone(&self.service), path, digest.clone(), size)
+    }
+
+    /// How many bytes there are of a blob; none if there is no such object.
+    pub async fn size_of(
+        &self,
+        digest: &Digest,
+        location: Option<&str>,
+    ) -> Result<Option<u64>, StorageError> {
+        match self.service.head(&self.blob_path(digest, location)).await {
+            Ok(object) => Ok(Some(object.size)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes objects, as far as they are there.
@@ -228,11 +260,36 @@ impl BucketStore {
     }
 }
 
+/// The objects of a bucket that something else than Orlop fills, and the prefix of their keys.
+///
+/// # Errors
+/// [`StorageError`] if the settings do not fit together. Whether the bucket is there shows when it is
+/// read.
+pub fn objects(
+    url: &str,
+    settings: &StorageSettings,
+) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
+    let Bucket { service, prefix, .. } = connect::connect(url, settings)?;
+    Ok((service, prefix))
+}
+
 /// Where objects of blobs are made.
 const UPLOADED: &str = "blobs/uploaded/";
 
 /// Whether the store says that there is no such object or upload. That the whole bucket is gone is
 /// another matter: it may come back.
 fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::NotFound { source, .. } if !source.to_string().contains("NoSuchBucket"))
+    let is_bucket =
+        |text: String| text.contains("NoSuchBucket") || text.contains("ContainerNotFound");
+    match error {
+        Error::NotFound { source, .. } => !is_bucket(source.to_string()),
+        // The client of Google's service tells no more of an upload that it cannot complete.
+        Error::Generic { store: "GCS", source } => {
+            let text = source.to_string();
+            text.contains("complete multipart request")
+                && text.contains("404 Not Found")
+                && !is_bucket(text)
+        }
+        _ => false,
+    }
 }

@@ -204,9 +204,7 @@ impl ObjectWriter {
                 _ => return Err(StorageError::UploadLost),
             },
             // A part was overwritten, by a request that did not know that it had lost the session.
-            Err(error) if error.to_string().contains("InvalidPart") => {
-                return Err(StorageError::UploadLost);
-            }
+            Err(error) if is_about_parts(&error) => return Err(StorageError::UploadLost),
             Err(error) => return Err(error.into()),
         }
         self.is_complete = true;
@@ -290,6 +288,12 @@ impl ObjectWriter {
     fn next_part_size(&self) -> u64 {
         self.handle.next_part_size(usize::from(self.sending.is_some()))
     }
+}
+
+/// Whether the store does not have the parts that we name.
+fn is_about_parts(error: &object_store::Error) -> bool {
+    let text = error.to_string();
+    ["InvalidPart", "InvalidBlockList"].iter().any(|code| text.contains(code))
 }
 
 /// Bytes that wait for a part to be full.

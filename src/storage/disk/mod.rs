@@ -8,6 +8,7 @@ mod writer;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub use writer::FileWriter;
 use super::care::blob_key;
 use super::{Session, StorageError, blocking};
 use crate::oci::{Algorithm, Digest, Hasher};
+
+/// Bits of a file's mode: its group or all others may write to it, its owner may read and write it.
+const OTHERS_WRITE: u32 = 0o022;
+const OWNER_USES: u32 = 0o600;
 
 /// Blobs and upload sessions as files: `blobs/sha256/ab/<hex>` and `uploads/<id>`, on one file
 /// system, so that finishing an upload is a rename. Cheap to clone.
@@ -126,6 +131,36 @@ impl DiskStore {
         .await
     }
 
+    /// Makes a file the bytes of a session by giving it a second name, durably; gives its size.
+    /// None if it is on another file system, or somebody else than the owner of this store could
+    /// change it or keep us from reading it: then it has to be copied.
+    pub async fn link_upload(&self, id: Uuid, file: &Path) -> Result<Option<u64>, StorageError> {
+        let (from, to) = (file.to_owned(), self.upload_path(id));
+        let folder = self.root.join("uploads");
+        blocking(move || {
+            let found = fs::symlink_metadata(&from)?;
+            let store = fs::metadata(&folder)?;
+            let is_ours = found.is_file()
+                && (found.dev(), found.uid()) == (store.dev(), store.uid())
+                && found.mode() & OTHERS_WRITE == 0
+                && found.mode() & OWNER_USES == OWNER_USES;
+            if !is_ours {
+                return Ok(None);
+            }
+            match fs::hard_link(&from, &to) {
+                Ok(()) => {}
+                // The system allows no second name for it, or no more of them.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            // Whoever wrote it may not have waited for the disk.
+            let linked = File::open(&to)?;
+            linked.sync_all()?;
+            Ok(Some(linked.metadata()?.len()))
+        })
+        .await
+    }
+
     /// Turns a session into the blob `digest`, which is its hash. When this returns, the blob
     /// survives a crash of the machine.
     pub async fn finish_upload(
@@ -225,10 +260,15 @@ impl DiskStore {
 
     /// Whether the bytes of a blob are there.
     pub async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool, StorageError> {
+        Ok(self.size_of(digest).await? == Some(size))
+    }
+
+    /// How many bytes there are of a blob; none if there is no such file.
+    pub async fn size_of(&self, digest: &Digest) -> Result<Option<u64>, StorageError> {
         let path = self.blob_path(digest);
         blocking(move || match fs::metadata(path) {
-            Ok(metadata) => Ok(metadata.len() == size),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         })
         .await
