@@ -39,6 +39,9 @@ pub struct FoundBlob {
     pub is_readable: bool,
     /// Whether its bytes are known not to be what they should: nobody may get them.
     pub is_damaged: bool,
+    pub repository_id: i64,
+    /// When it was last pushed, mounted, or found by a client that wanted to push it.
+    pub linked_at: i64,
 }
 
 /// The blob, if it is visible in the repository.
@@ -48,7 +51,8 @@ pub async fn find(
     digest: &Digest,
 ) -> Result<Option<FoundBlob>, MetadataError> {
     let row = sqlx::query(
-        "SELECT b.id, b.digest, b.size, b.location, b.damaged_at, r.read_enabled
+        "SELECT b.id, b.digest, b.size, b.location, b.damaged_at, r.read_enabled,
+                l.repository_id, l.linked_at
          FROM repositories r
          JOIN repository_blobs l ON l.repository_id = r.id AND l.deleted_at IS NULL
          JOIN blobs b ON b.id = l.blob_id
@@ -63,6 +67,8 @@ pub async fn find(
         blob: Blob::from_row(&row)?,
         is_readable: flag(&row, "read_enabled")?,
         is_damaged: row.try_get::<Option<i64>, _>("damaged_at")?.is_some(),
+        repository_id: row.try_get("repository_id")?,
+        linked_at: row.try_get("linked_at")?,
     }))
 }
 
@@ -244,6 +250,25 @@ pub async fn link(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Lets a link of a blob be as young as a new one; whether it is still there.
+pub async fn refresh_link(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    blob_id: i64,
+    now: i64,
+) -> Result<bool, MetadataError> {
+    let done = sqlx::query(
+        "UPDATE repository_blobs SET linked_at = $3
+         WHERE repository_id = $1 AND blob_id = $2 AND deleted_at IS NULL",
+    )
+    .bind(repository_id)
+    .bind(blob_id)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// The digest of a manifest of the repository that needs the blob, if there is one.

@@ -1,6 +1,9 @@
 //! Blobs as a repository shows them (distribution-spec, "Pulling blobs", "Mounting a blob from
 //! another repository", "Deleting Blobs").
 
+use sqlx::AnyConnection;
+
+use super::lease::after;
 use super::locks::{check_read, check_write};
 use super::{Item, Registry, RegistryError};
 use crate::metadata::blobs::{Blob, FoundBlob};
@@ -18,12 +21,46 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Blob, RegistryError> {
         let mut connection = self.database.read().await?;
-        let found = metadata::blobs::find(&mut connection, repository, digest)
-            .await?
-            .ok_or_else(|| blob_unknown(repository, digest))?;
-        check_read(found.is_readable, || Item::Repository(repository.clone()))?;
-        if found.is_damaged {
-            return Err(RegistryError::BlobDamaged(digest.clone()));
+        Ok(find_readable(&mut connection, repository, digest).await?.blob)
+    }
+
+    /// As [`Registry::blob`], for a client that asks whether it has to push the blob: one that it finds
+    /// stays long enough to push a manifest with it.
+    pub async fn promise_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Blob, RegistryError> {
+        let mut connection = self.database.read().await?;
+        let found = find_readable(&mut connection, repository, digest).await?;
+        // What a manifest needs stays, and for the grace after that manifest is gone for good.
+        let is_young = after(found.linked_at, self.grace() / 2) > now();
+        let (repository_id, blob_id) = (found.repository_id, found.blob.id);
+        if is_young
+            || metadata::blobs::user(&mut connection, repository_id, blob_id).await?.is_some()
+        {
+            return Ok(found.blob);
+        }
+        drop(connection);
+        let refreshed = retry(async || {
+            let now = now();
+            let mut transaction = self.database.begin().await?;
+            let is_there =
+                metadata::blobs::refresh_link(&mut transaction, repository_id, blob_id, now)
+                    .await?;
+            self.review_link(&mut transaction, repository_id, blob_id, now).await?;
+            transaction.commit().await?;
+            Ok::<_, RegistryError>(is_there)
+        })
+        .await;
+        match refreshed {
+            Ok(true) => {}
+            Ok(false) => return Err(blob_unknown(repository, digest)),
+            // It is there nevertheless.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, %digest, "a blob may go though a client was told of it");
+            }
         }
         Ok(found.blob)
     }
@@ -105,6 +142,21 @@ impl Registry {
         })
         .await
     }
+}
+
+async fn find_readable(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<FoundBlob, RegistryError> {
+    let found = metadata::blobs::find(connection, repository, digest)
+        .await?
+        .ok_or_else(|| blob_unknown(repository, digest))?;
+    check_read(found.is_readable, || Item::Repository(repository.clone()))?;
+    if found.is_damaged {
+        return Err(RegistryError::BlobDamaged(digest.clone()));
+    }
+    Ok(found)
 }
 
 fn blob_unknown(repository: &RepositoryName, digest: &Digest) -> RegistryError {

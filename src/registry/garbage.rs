@@ -7,7 +7,8 @@
 //! 1. a **manifest** that no tag and no index names, if it refers to a subject that is gone, or if
 //!    manifests without tags are to go: it is deleted as by a client, and can be restored;
 //! 2. a **link** of a blob to a repository where no manifest needs the blob, nor a deleted one that can
-//!    be restored, once it is older than the grace: the link goes, and the blob is looked at;
+//!    be restored, once the grace is over since it was made, found by a client that wanted to push the
+//!    blob, or needed for the last time: the link goes, and the blob is looked at;
 //! 3. a **blob** that no repository has. In a bucket its row goes, and its object after the delay. On
 //!    disk, where the same content would come to the same place again, it is marked first and, if
 //!    nobody brings it within the delay ([`super::publishing`]), its bytes and its row go while the row
@@ -406,7 +407,8 @@ impl Registry {
         now: i64,
     ) -> Result<(), RegistryError> {
         let around = garbage::Around {
-            links: now,
+            // A client may have found a blob of one before it went, and be about to push another.
+            links: after(now, self.grace()),
             referrers: self.gc.orphaned_referrers.then(|| after(now, self.grace())),
             children: self.untagged_review_at(now),
         };

@@ -17,14 +17,17 @@ async fn the_space_of_a_deleted_manifest_comes_back_but_for_blobs_that_others_ne
     // In a bucket, what was pushed twice has two objects at first.
     collect_until(&orlop, 3).await;
     delete(&http, &format!("/v2/a/manifests/{one}")).await;
+    collect(&orlop).await;
     age(&orlop).await;
     collect_until(&orlop, 3).await;
     assert_eq!(pull(&http, "a", &digest_of("layer one")).await, StatusCode::NOT_FOUND);
     assert_eq!(pull(&http, "b", &digest_of("layer one")).await, StatusCode::OK);
     delete(&http, &format!("/v2/b/manifests/{other}")).await;
+    collect(&orlop).await;
     age(&orlop).await;
     collect_until(&orlop, 2).await;
     delete(&http, &format!("/v2/a/manifests/{two}")).await;
+    collect(&orlop).await;
     age(&orlop).await;
     collect_until(&orlop, 0).await;
     // All comes again.
@@ -63,6 +66,29 @@ async fn a_blob_without_a_manifest_lives_as_long_as_its_grace() {
     age(&orlop).await;
     collect_until(&orlop, 0).await;
     assert_eq!(pull(&http, "a", &digest).await, StatusCode::NOT_FOUND);
+}
+
+/// As clients do that look first, and push only what is not there.
+#[tokio::test]
+async fn a_blob_that_a_client_has_found_stays_for_its_manifest() {
+    let orlop = start(AT_ONCE).await;
+    let http = orlop.http();
+    let digest = http.push_artifact("a", "1", b"layer").await;
+    let blob = digest_of("layer");
+    let path = format!("/v2/a/blobs/{blob}");
+    // Found while a manifest needs it, which goes then.
+    expect(http.head(&path).await, StatusCode::OK).await;
+    delete(&http, &format!("/v2/a/manifests/{digest}")).await;
+    collect_until(&orlop, 2).await;
+    assert_eq!(pull(&http, "a", &blob).await, StatusCode::OK);
+    // Found when nothing needs it, and it is old.
+    age(&orlop).await;
+    expect(http.head(&path).await, StatusCode::OK).await;
+    collect(&orlop).await;
+    assert_eq!(pull(&http, "a", &blob).await, StatusCode::OK);
+    age(&orlop).await;
+    collect_until(&orlop, 0).await;
+    expect(http.head(&path).await, StatusCode::NOT_FOUND).await;
 }
 
 #[tokio::test]

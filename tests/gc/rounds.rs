@@ -70,7 +70,7 @@ async fn servers_collect_by_themselves_and_count_it() {
 /// Several collectors on one database: each thing is removed by one of them.
 #[tokio::test]
 async fn several_collectors_never_remove_a_thing_twice() {
-    const BLOBS: u64 = 450;
+    const BLOBS: u64 = 250;
     let options = Options { config: Some(AT_ONCE.into()), ..Options::default() };
     let Some(servers) = Orlop::replicas(2, options).await else { return };
     let http = servers[0].http();
@@ -80,10 +80,7 @@ async fn several_collectors_never_remove_a_thing_twice() {
         let push = http.request(reqwest::Method::POST, &path).body(content);
         expect(push.send().await.unwrap(), StatusCode::CREATED).await;
     });
-    let pushes: Vec<_> = pushes.collect();
-    for push in pushes {
-        push.await;
-    }
+    join_all(pushes).await;
     age(&servers[0]).await;
     let mut removed = (0, 0);
     let give_up_at = Instant::now() + Duration::from_secs(60);

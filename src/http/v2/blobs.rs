@@ -22,7 +22,11 @@ pub async fn get(
     repository: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response, Error> {
-    let blob = asked.app.registry.blob(repository, digest).await?;
+    let blob = if asked.is_head() {
+        asked.app.registry.promise_blob(repository, digest).await?
+    } else {
+        asked.app.registry.blob(repository, digest).await?
+    };
     let headers = [
         (DOCKER_CONTENT_DIGEST, ascii(digest)),
         (header::ETAG, etag(digest)),

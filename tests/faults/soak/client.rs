@@ -72,7 +72,7 @@ struct PushedBlob {
 pub struct Client {
     world: Arc<World>,
     random: Random,
-    /// Contents that other clients push as well.
+    /// Contents that other clients push as well; the last is large.
     shared: Arc<Vec<Content>>,
     repositories: BTreeMap<String, Repository>,
     /// Of all clients.
@@ -162,10 +162,14 @@ impl Client {
         }
     }
 
+    fn shared(&mut self) -> Content {
+        let (large, others) = self.shared.split_last().expect("there are some");
+        if self.random.once_in(50) { large.clone() } else { self.random.pick(others).clone() }
+    }
+
     fn content(&mut self) -> Content {
         if self.random.once_in(2) {
-            let shared = Arc::clone(&self.shared);
-            return self.random.pick(&shared).clone();
+            return self.shared();
         }
         let length = 1 + self.random.below(4000);
         Content::new(self.random.bytes(length))
@@ -191,6 +195,17 @@ impl Client {
                 self.world.count("(pushes begun anew)");
             }
         }
+    }
+
+    /// Asks whether a blob has to be pushed.
+    async fn find_blob(&mut self, name: &str, content: &Content) -> Option<PushedBlob> {
+        let started = Instant::now();
+        let path = format!("/v2/{name}/blobs/{}", content.digest);
+        let answer = self.ask(Method::HEAD, &path, None).await?;
+        (answer.status == StatusCode::OK).then(|| {
+            self.world.count("blobs found");
+            PushedBlob { content: content.clone(), safe_until: started + self.grace / 2 }
+        })
     }
 
     /// The answer that ended the push.
@@ -270,7 +285,12 @@ impl Client {
                 if self.repositories[name].needs(&blob.digest) && self.random.once_in(2) {
                     continue;
                 }
-                pushed.push(self.push_blob(name, blob).await);
+                let found =
+                    if self.random.once_in(2) { self.find_blob(name, blob).await } else { None };
+                match found {
+                    Some(found) => pushed.push(found),
+                    None => pushed.push(self.push_blob(name, blob).await),
+                }
             }
             let answer = loop {
                 let bytes = Bytes::from(content.clone());
@@ -354,8 +374,7 @@ impl Client {
 
     /// Mounts a blob of any repository, whoever uses it.
     async fn mount(&mut self, name: &str) {
-        let shared = Arc::clone(&self.shared);
-        let content = self.random.pick(&shared).clone();
+        let content = self.shared();
         let names = self.names.clone();
         let from = self.random.pick(&names).clone();
         let path = format!("/v2/{name}/blobs/uploads/?mount={}&from={from}", content.digest);

@@ -36,6 +36,7 @@ const CONFIG: &str = "\
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn collecting_garbage_loses_nothing_that_was_acknowledged() {
     let enough = setting("ORLOP_TORTURE_SOAK", 300);
+    let at_most = Duration::from_secs(setting("ORLOP_TORTURE_SOAK_SECONDS", 24 * 3600));
     let client_count = setting("ORLOP_TORTURE_SOAK_CLIENTS", 8);
     let mut random = Random::start();
     let Some(s3) = S3::start().await else { return };
@@ -73,7 +74,8 @@ async fn collecting_garbage_loses_nothing_that_was_acknowledged() {
         Director { random, world: Arc::clone(&world), servers, postgres, proxy, faults: [0; 5] };
     let started = Instant::now();
     let mut told = Instant::now();
-    while world.operations() < enough || director.faults.contains(&0) {
+    while world.operations() < enough && started.elapsed() < at_most || director.faults.contains(&0)
+    {
         if let Some(client) = clients.iter().find(|client| client.is_finished()) {
             assert!(!client.is_finished(), "a client has found something wrong");
         }
