@@ -8,6 +8,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && cargo build --release --locked && rm -r src
 
+COPY askama.toml ./
 COPY migrations migrations
 COPY src src
 # The sources may be older than what was built above from empty ones.
