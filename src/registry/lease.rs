@@ -171,6 +171,7 @@ mod tests {
             Ok(())
         };
         let done = timeout(Duration::from_secs(20), lease.during(work)).await;
-        assert!(matches!(done, Ok(Ok(()))), "{done:?}");
+        // There is no such session, which a renewal finds out when it has its turn.
+        assert!(matches!(done, Ok(Ok(()) | Err(RegistryError::UploadBusy))), "{done:?}");
     }
 }
