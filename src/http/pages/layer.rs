@@ -59,7 +59,7 @@ pub async fn show(
     let mut files = found.files;
     files.retain(|file| file.path.contains(query.q.trim()));
     if query.sort == "size" {
-        files.sort_by(|one, other| other.size.cmp(&one.size));
+        files.sort_by_key(|file| std::cmp::Reverse(file.size));
     }
     let (count, total_size) = (files.len(), files.iter().map(|file| file.size).sum());
     let more = query.skip.saturating_add(PAGE);
