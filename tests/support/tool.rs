@@ -111,6 +111,11 @@ impl Tool {
         self
     }
 
+    /// Where the program is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Records that the program is here but cannot work, so that its test is skipped.
     pub fn skip(&self, reason: &str) {
         skip(&self.name, reason);
