@@ -297,7 +297,7 @@ mod tests {
             ("[server]\nmax_connections = \"many\"", "= \"many\" is not valid: use a whole number"),
             ("[server]\npublic_url = \"registry.example.com\"", "use http://HOST"),
             ("[server]\npublic_url = \"https://registry.example.com/path\"", "use http://HOST"),
-            ("[storage]\nurl = \"ftp://x\"", "use s3://BUCKET, s3://BUCKET/PREFIX or file:///PATH"),
+            ("[storage]\nurl = \"ftp://x\"", "gs://BUCKET/PREFIX or file:///PATH"),
             ("[storage]\nurl = \"s3://key:secret@bucket\"", "use s3://BUCKET"),
             ("[storage]\nurl = \"file://relative\"", "or file:///PATH"),
             ("[log]\nformat = \"xml\"", "use \"text\" or \"json\""),
