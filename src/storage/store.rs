@@ -172,17 +172,6 @@ impl BlobStore {
         })
     }
 
-    /// Starts a blob that comes from another store, whose place is the one that follows from its
-    /// digest. Nobody else may bring it meanwhile.
-    pub async fn open_copy(&self, id: Uuid, digest: &Digest) -> Result<UploadWriter, StorageError> {
-        let hasher = Hasher::new(digest.algorithm());
-        let session = Session { id, hasher, received: 0, handle: None };
-        Ok(match self {
-            Self::Disk(store) => UploadWriter::File(store.open_upload(session).await?),
-            Self::Bucket(store) => UploadWriter::Object(store.open_copy(session, digest)),
-        })
-    }
-
     /// How the bytes of blobs are removed.
     pub fn removal(&self) -> Removal<'_> {
         match self {

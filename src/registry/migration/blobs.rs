@@ -8,7 +8,7 @@ use super::{Migration, MigrationError};
 use crate::metadata;
 use crate::metadata::blobs::Blob;
 use crate::oci::{Digest, Hasher};
-use crate::storage::{BlobReader, BlobStore, StorageError, UploadWriter};
+use crate::storage::{BlobReader, BlobStore, Session, StorageError, UploadWriter};
 
 /// Blobs that are looked up at once.
 const PAGE: i64 = 500;
@@ -113,7 +113,9 @@ impl Migration {
         let location = blob.location.as_deref();
         let reader = self.store.read(&blob.digest, blob.size, location).await?;
         let id = Uuid::new_v4();
-        let mut writer = to.open_copy(id, &blob.digest).await?;
+        let hasher = Hasher::new(blob.digest.algorithm());
+        let session = Session { id, hasher, received: 0, handle: None };
+        let mut writer = to.open_at_digest(session, &blob.digest).await?;
         let mut bytes = std::pin::pin!(bytes_of(reader).await?);
         let (mut batch, mut size) = (Vec::<Bytes>::new(), 0);
         let read = loop {

@@ -28,7 +28,8 @@ impl Migration {
     }
 
     async fn copy_rows(&self, target: &Database) -> Result<u64, MigrationError> {
-        let mut source = self.database.snapshot().await?;
+        // Nobody else writes there, and there is one connection only.
+        let mut source = self.database.begin().await?;
         let mut transaction = target.begin().await?;
         if let Some(table) = export::filled(&mut transaction).await? {
             return Err(MigrationError::NotEmpty(table));

@@ -91,11 +91,6 @@ impl BucketStore {
         Ok(ObjectWriter::new(self.clone(), session, handle))
     }
 
-    /// Starts the object of a blob under the key that follows from its digest.
-    pub fn open_copy(&self, session: Session, digest: &Digest) -> ObjectWriter {
-        ObjectWriter::new(self.clone(), session, Handle::default()).at(blob_key(digest))
-    }
-
     async fn get_tail(&self, tail: &Tail) -> Result<Bytes, StorageError> {
         let bytes = match self.service.get(&self.path(&tail.key)).await {
             Ok(answer) => answer.bytes().await?,
@@ -180,19 +175,6 @@ impl BucketStore {
     pub fn read(&self, digest: &Digest, size: u64, location: Option<&str>) -> ObjectReader {
         let path = self.blob_path(digest, location);
         ObjectReader::new(Arc::clone(&self.service), path, digest.clone(), size)
-    }
-
-    /// How many bytes there are of a blob; none if there is no such object.
-    pub async fn size_of(
-        &self,
-        digest: &Digest,
-        location: Option<&str>,
-    ) -> Result<Option<u64>, StorageError> {
-        match self.service.head(&self.blob_path(digest, location)).await {
-            Ok(object) => Ok(Some(object.size)),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Removes objects, as far as they are there.
