@@ -116,7 +116,7 @@ impl Registry {
             match reviewed {
                 Ok(reviewed) => {
                     *collected += reviewed.collected;
-                    self.remove_aside(reviewed.aside).await;
+                    self.remove_aside(&reviewed.aside).await;
                 }
                 Err(error) => {
                     self.postpone(kind, repository_id, now).await?;
@@ -311,12 +311,11 @@ impl Registry {
 
     /// Removes files that were set aside. What cannot be removed is found later, as what is left of an
     /// upload.
-    async fn remove_aside(&self, aside: Vec<Uuid>) {
-        for id in aside {
-            if let Err(error) = self.store.remove_remains(id).await {
-                let error = &error as &dyn Error;
-                tracing::warn!(error, %id, "bytes of a removed blob are left among the uploads");
-            }
+    async fn remove_aside(&self, aside: &[Uuid]) {
+        let Removal::InPlace(disk) = self.store.removal() else { return };
+        if let Err(error) = disk.remove_uploads(aside).await {
+            let error = &error as &dyn Error;
+            tracing::warn!(error, "bytes of removed blobs are left among the uploads");
         }
     }
 

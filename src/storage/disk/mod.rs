@@ -235,6 +235,12 @@ impl DiskStore {
         blocking(move || Ok(remove_if_there(&path)?)).await
     }
 
+    /// As [`DiskStore::remove_upload`], of many.
+    pub async fn remove_uploads(&self, ids: &[Uuid]) -> Result<(), StorageError> {
+        let paths: Vec<_> = ids.iter().map(|id| self.upload_path(*id)).collect();
+        blocking(move || Ok(paths.iter().try_for_each(|path| remove_if_there(path))?)).await
+    }
+
     /// Opens a blob of `size` bytes for reading.
     ///
     /// # Errors
@@ -275,7 +281,7 @@ impl DiskStore {
     }
 
     /// Takes the bytes of blobs away from their places, as far as they are there, at once however
-    /// large they are; gives under which names [`DiskStore::remove_upload`] removes them. After a
+    /// large they are; gives under which names [`DiskStore::remove_uploads`] removes them. After a
     /// crash they are found among the uploads.
     pub async fn set_blobs_aside(&self, digests: &[Digest]) -> Result<Vec<Uuid>, StorageError> {
         let moves: Vec<_> = digests
