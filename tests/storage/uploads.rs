@@ -223,12 +223,17 @@ async fn a_digest_that_was_promised_before_does_not_bind_the_session() {
         stream::iter([Ok(whole.clone()), Err(std::io::Error::other("the client breaks off"))]);
     let request = http.request(Method::PUT, &location).query(&[("digest", &promised)]);
     assert!(request.body(Body::wrap_stream(short)).send().await.is_err());
+    // The client may have kept the end of it to itself.
+    let mut received = 0;
     until("what arrived is kept", async || {
-        header(&http.get(&location).await, "range") == format!("0-{}", whole.len() - 1)
+        let range = header(&http.get(&location).await, "range");
+        let last = range.strip_prefix("0-").and_then(|last| last.parse().ok());
+        received = last.map_or(0, |last: usize| last + 1);
+        received > 1
     })
     .await;
-    let digest = digest_of(&whole);
-    expect(http.finish_upload(&location, &digest, "").await, StatusCode::CREATED).await;
+    let (digest, rest) = (digest_of(&whole), whole.slice(received..));
+    expect(http.finish_upload(&location, &digest, rest).await, StatusCode::CREATED).await;
     assert_eq!(pull(&http, &digest).await, whole);
     expect(http.get(&format!("/v2/a/blobs/{promised}")).await, StatusCode::NOT_FOUND).await;
     assert_eq!(bucket.keys().await.len(), 1);
