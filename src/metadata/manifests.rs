@@ -351,13 +351,14 @@ pub async fn referrers(
     last: Option<&str>,
     limit: i64,
 ) -> Result<Vec<Descriptor>, MetadataError> {
-    // Each of the two has an index of its own.
+    // Each of the two has an index of its own. The repository is looked up apart: joined, PostgreSQL
+    // would sort all referrers, as it does not know that there is one repository of that name.
     let of_type = if artifact_type.is_some() { "AND m.artifact_type = $5" } else { "" };
     let sql = format!(
-        "SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations FROM repositories r
-         JOIN manifests m ON m.repository_id = r.id AND m.deleted_at IS NULL
-         WHERE r.name = $1 AND m.subject_digest = $2 AND m.digest > $3 AND m.list_enabled = 1
-           {of_type}
+        "SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations FROM manifests m
+         WHERE m.repository_id = (SELECT id FROM repositories WHERE name = $1)
+           AND m.deleted_at IS NULL AND m.subject_digest = $2 AND m.digest > $3
+           AND m.list_enabled = 1 {of_type}
          ORDER BY m.digest LIMIT $4"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
