@@ -72,10 +72,8 @@ async fn pull(http: &Http, repository: &str, digest: &str) -> (String, u64) {
     (format!("sha256:{}", hex::encode(hasher.finalize())), size)
 }
 
-/// In a bucket, all uploads together may take `storage.upload_memory_bytes` beside the limit.
 #[track_caller]
 fn assert_peak_below(server: &Orlop, limit: u64) {
-    let limit = if server.is_on_s3() { limit + 48 * MIB } else { limit };
     let peak = server.peak_memory();
     println!("peak memory {} MiB, limit {} MiB", peak / MIB, limit / MIB);
     assert!(peak < limit, "the server held {} MiB, more than {} MiB", peak / MIB, limit / MIB);
@@ -100,7 +98,9 @@ async fn a_blob_of_3_gib_streams_in_and_out_below_64_mib() {
     assert_eq!(header(&closed, "docker-content-digest"), digest);
 
     assert_eq!(pull(&http, "large/blob", &digest).await, (digest, content.size()));
-    assert_peak_below(&server, 64 * MIB);
+    // In a bucket, the part that is filled and the one that is sent come on top, 5 MiB each.
+    let parts = if server.is_on_s3() { 10 * MIB } else { 0 };
+    assert_peak_below(&server, 64 * MIB + parts);
 }
 
 /// All uploads stand half sent before any goes on, so they are truly at once.

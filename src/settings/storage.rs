@@ -60,7 +60,7 @@ impl Default for StorageSettings {
             endpoint: None,
             region: None,
             path_style: true,
-            upload_memory_bytes: 48 << 20,
+            upload_memory_bytes: 32 << 20,
             redirect: false,
             redirect_networks: Vec::new(),
             no_redirect_networks: Vec::new(),
