@@ -18,7 +18,7 @@ pub struct Size {
 
 /// The manifest that many tags name, and the one that many others refer to.
 pub const SUBJECT: &str = "sha256:ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
-/// One of ten referrers is of this type.
+/// One of four referrers is of this type: of a thousand still enough that a page in the middle is full.
 pub const RARE_TYPE: &str = "application/vnd.example.rare";
 
 /// Rows of one statement, so that no transaction is large.
@@ -73,7 +73,7 @@ fn tags(repository_id: i64, manifest_id: &str) -> String {
 fn statements(size: Size) -> Vec<(String, i64)> {
     let Size { tags: many_tags, repositories, others } = size;
     let text = "'application/vnd.example.text'";
-    let referrer = format!("CASE i % 10 WHEN 0 THEN '{RARE_TYPE}' ELSE {text} END");
+    let referrer = format!("CASE i % 4 WHEN 0 THEN '{RARE_TYPE}' ELSE {text} END");
     let subject = format!("'{SUBJECT}'");
     let insert_repositories =
         "INSERT INTO repositories (id, name, created_at, updated_at, deleted_at)";

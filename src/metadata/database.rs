@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,11 @@ use std::time::Duration;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{
+    Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor as _, Row as _,
+};
 
+use super::sqlite_index::{SqliteIndex, State};
 use super::sqlite_log::SqliteLog;
 use super::{MetadataError, Transaction};
 
@@ -60,6 +63,8 @@ pub struct Database {
     writers: AnyPool,
     /// Of SQLite in a file.
     log: Option<Arc<SqliteLog>>,
+    /// Of SQLite in a file.
+    index: Option<Arc<SqliteIndex>>,
     engine: Engine,
 }
 
@@ -120,8 +125,11 @@ impl Database {
         let writers = pool().max_connections(1).connect(url).await?;
         SQLITE_MIGRATIONS.run(&writers).await?;
         let readers = pool().max_connections(SQLITE_READERS).connect(url).await?;
-        let log = SqliteLog::open(&writers).await?.map(Arc::new);
-        Ok(Self { url: url.into(), readers, writers, log, engine: Engine::Sqlite })
+        let main = sqlite_file(&writers).await?;
+        let log = main.as_deref().map(|main| SqliteLog::open(main, &writers)).transpose()?;
+        let index = main.as_deref().and_then(SqliteIndex::open);
+        let (log, index) = (log.map(Arc::new), index.map(Arc::new));
+        Ok(Self { url: url.into(), readers, writers, log, index, engine: Engine::Sqlite })
     }
 
     async fn open_postgres(url: &str, max_connections: u32) -> Result<Self, MetadataError> {
@@ -155,6 +163,7 @@ impl Database {
             readers: pool.clone(),
             writers: pool,
             log: None,
+            index: None,
             engine: Engine::Postgres,
         })
     }
@@ -192,7 +201,7 @@ impl Database {
         let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let pool = pool.connect_with(unlogged(url)?).await?;
         let (url, readers) = (url.into(), pool.clone());
-        let database = Self { url, readers, writers: pool, log: None, engine };
+        let database = Self { url, readers, writers: pool, log: None, index: None, engine };
         let is_alone = match engine {
             Engine::Sqlite => database.shut_others_out().await?,
             Engine::Postgres => database.is_alone().await?,
@@ -259,7 +268,8 @@ impl Database {
             .connect_with(unlogged(url)?)
             .await?;
         migrations.run_to(version, &pool).await?;
-        Ok(Self { url: url.into(), readers: pool.clone(), writers: pool, log: None, engine })
+        let (url, readers) = (url.into(), pool.clone());
+        Ok(Self { url, readers, writers: pool, log: None, index: None, engine })
     }
 
     /// The version of the schema: that of its last migration.
@@ -281,6 +291,11 @@ impl Database {
     /// A connection for queries that change nothing.
     pub async fn read(&self) -> Result<PoolConnection<Any>, MetadataError> {
         Ok(self.readers.acquire().await?)
+    }
+
+    /// What all rows are like now, if that can be told without asking the database.
+    pub(super) fn state(&self) -> Option<State> {
+        self.index.as_ref()?.state()
     }
 
     /// A transaction that may write. Dropped without a commit, it changes nothing.
@@ -356,6 +371,13 @@ impl Database {
         self.readers.close().await;
         self.writers.close().await;
     }
+}
+
+/// The file of an SQLite database; none if it is in memory.
+async fn sqlite_file(pool: &AnyPool) -> Result<Option<PathBuf>, MetadataError> {
+    let main = sqlx::query("PRAGMA database_list").fetch_one(pool).await?;
+    let main: String = main.try_get("file")?;
+    Ok((!main.is_empty()).then(|| main.into()))
 }
 
 /// How to connect for work on whole tables, whose statements are long and slow and not worth a line of

@@ -9,7 +9,9 @@ use super::attributes::flag;
 use super::locking::RowLock;
 use super::rows::{LIST_CHUNK, parsed, parsed_or_null, placeholders, size, size_to_sql};
 use super::{Attributes, MetadataError};
-use crate::oci::{Descriptor, Digest, Manifest, MediaType, ReferenceRole, RepositoryName, Tag};
+use crate::oci::{
+    Descriptor, Digest, Manifest, MediaType, Reference, ReferenceRole, RepositoryName, Tag,
+};
 
 /// A manifest as it is pulled: the exact bytes that were pushed, and what to call them.
 #[derive(Clone, Debug)]
@@ -47,6 +49,18 @@ impl FoundManifest {
             tag_is_readable: flag(row, "tag_read")?,
             manifest_is_readable: flag(row, "manifest_read")?,
         })
+    }
+}
+
+/// The manifest that a client asks for.
+pub async fn find(
+    connection: &mut AnyConnection,
+    repository: &RepositoryName,
+    reference: &Reference,
+) -> Result<Option<FoundManifest>, MetadataError> {
+    match reference {
+        Reference::Digest(digest) => find_by_digest(connection, repository, digest).await,
+        Reference::Tag(tag) => find_by_tag(connection, repository, tag).await,
     }
 }
 

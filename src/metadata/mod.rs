@@ -27,6 +27,7 @@ mod name_range;
 mod order;
 pub mod overviews;
 pub mod refresh_tokens;
+mod remembered;
 pub mod repositories;
 pub mod roles;
 mod rows;
@@ -34,6 +35,7 @@ pub mod scope_maps;
 pub mod scrubs;
 pub mod search;
 pub mod signing_keys;
+mod sqlite_index;
 mod sqlite_log;
 pub mod stored_blobs;
 pub mod tag_history;
@@ -49,6 +51,7 @@ pub use error::{Failure, MetadataError};
 pub use locking::retry;
 pub use name_range::NameRange;
 pub use order::{Order, Place};
+pub use remembered::Remembered;
 pub use transaction::Transaction;
 
 /// Microseconds since 1970, UTC: the time as all rows keep it.

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use sqlx::{AnyPool, Row as _};
+use sqlx::AnyPool;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -43,14 +43,9 @@ pub(super) struct SqliteLog {
 type Waiting = oneshot::Sender<Result<(), Arc<io::Error>>>;
 
 impl SqliteLog {
-    /// The log of the database that `writers` write to; none if that has no file.
-    pub async fn open(writers: &AnyPool) -> Result<Option<Self>, MetadataError> {
-        let main = sqlx::query("PRAGMA database_list").fetch_one(writers).await?;
-        let main: String = main.try_get("file")?;
-        if main.is_empty() {
-            return Ok(None);
-        }
-        let path = PathBuf::from(format!("{main}-wal"));
+    /// The log of the database file `main`, which `writers` write to.
+    pub fn open(main: &Path, writers: &AnyPool) -> Result<Self, MetadataError> {
+        let path = PathBuf::from(format!("{}-wal", main.display()));
         let file = open(&path).map_err(log_error)?;
         let disk = Disk {
             path,
@@ -64,7 +59,7 @@ impl SqliteLog {
             .name("sqlite-log".into())
             .spawn(move || disk.serve(&came))
             .map_err(log_error)?;
-        Ok(Some(Self { waiting }))
+        Ok(Self { waiting })
     }
 
     /// Makes all that was committed before this call survive a crash of the machine.

@@ -1,7 +1,7 @@
 use super::{Digest, DigestError, Tag, TagError};
 
 /// What a manifest is asked for by: its digest or a tag (distribution-spec, "Pulling manifests").
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
     Digest(Digest),
     Tag(Tag),

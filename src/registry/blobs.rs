@@ -20,8 +20,7 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Blob, RegistryError> {
-        let mut connection = self.database.read().await?;
-        Ok(find_readable(&mut connection, repository, digest).await?.blob)
+        Ok(self.readable_blob(repository, digest).await?.blob)
     }
 
     /// As [`Registry::blob`], for a client that asks whether it has to push the blob: one that it finds
@@ -31,17 +30,13 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Blob, RegistryError> {
-        let mut connection = self.database.read().await?;
-        let found = find_readable(&mut connection, repository, digest).await?;
+        let found = self.readable_blob(repository, digest).await?;
         // What a manifest needs stays, and for the grace after that manifest is gone for good.
         let is_young = after(found.linked_at, self.grace() / 2) > now();
         let (repository_id, blob_id) = (found.repository_id, found.blob.id);
-        if is_young
-            || metadata::blobs::user(&mut connection, repository_id, blob_id).await?.is_some()
-        {
+        if is_young || self.is_used(repository_id, blob_id).await? {
             return Ok(found.blob);
         }
-        drop(connection);
         let refreshed = retry(async || {
             let now = now();
             let mut transaction = self.database.begin().await?;
@@ -142,21 +137,30 @@ impl Registry {
         })
         .await
     }
-}
 
-async fn find_readable(
-    connection: &mut AnyConnection,
-    repository: &RepositoryName,
-    digest: &Digest,
-) -> Result<FoundBlob, RegistryError> {
-    let found = metadata::blobs::find(connection, repository, digest)
-        .await?
-        .ok_or_else(|| blob_unknown(repository, digest))?;
-    check_read(found.is_readable, || Item::Repository(repository.clone()))?;
-    if found.is_damaged {
-        return Err(RegistryError::BlobDamaged(digest.clone()));
+    async fn readable_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<FoundBlob, RegistryError> {
+        let key = (repository.clone(), digest.clone());
+        let find = async |connection: &mut AnyConnection, (repository, digest): &_| {
+            metadata::blobs::find(connection, repository, digest).await
+        };
+        let found = self.known_blobs.find(&self.database, key, find).await?;
+        let found = found.ok_or_else(|| blob_unknown(repository, digest))?;
+        check_read(found.is_readable, || Item::Repository(repository.clone()))?;
+        if found.is_damaged {
+            return Err(RegistryError::BlobDamaged(digest.clone()));
+        }
+        Ok(found)
     }
-    Ok(found)
+
+    /// Whether a manifest of the repository needs the blob.
+    async fn is_used(&self, repository_id: i64, blob_id: i64) -> Result<bool, RegistryError> {
+        let mut connection = self.database.read().await?;
+        Ok(metadata::blobs::user(&mut connection, repository_id, blob_id).await?.is_some())
+    }
 }
 
 fn blob_unknown(repository: &RepositoryName, digest: &Digest) -> RegistryError {

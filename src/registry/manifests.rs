@@ -41,16 +41,11 @@ impl Registry {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<StoredManifest, RegistryError> {
-        let mut connection = self.database.read().await?;
-        let found = match reference {
-            Reference::Digest(digest) => {
-                metadata::manifests::find_by_digest(&mut connection, repository, digest).await?
-            }
-            Reference::Tag(tag) => {
-                metadata::manifests::find_by_tag(&mut connection, repository, tag).await?
-            }
+        let key = (repository.clone(), reference.clone());
+        let find = async |connection: &mut AnyConnection, (repository, reference): &_| {
+            metadata::manifests::find(connection, repository, reference).await
         };
-        if let Some(found) = found {
+        if let Some(found) = self.known_manifests.find(&self.database, key, find).await? {
             check_read(found.repository_is_readable, || Item::Repository(repository.clone()))?;
             if let Reference::Tag(tag) = reference {
                 check_read(found.tag_is_readable, || Item::Tag(repository.clone(), tag.clone()))?;
@@ -60,7 +55,7 @@ impl Registry {
             })?;
             return Ok(found.manifest);
         }
-        find_repository(&mut connection, repository).await?;
+        find_repository(&mut *self.database.read().await?, repository).await?;
         Err(manifest_unknown(repository, reference))
     }
 

@@ -63,7 +63,10 @@ use tokio::sync::Semaphore;
 
 use holders::Holders;
 
-use crate::metadata::Database;
+use crate::metadata::blobs::FoundBlob;
+use crate::metadata::manifests::FoundManifest;
+use crate::metadata::{Database, Remembered};
+use crate::oci::{Digest, Reference, RepositoryName};
 use crate::settings::{GcSettings, PolicySettings, RegistrySettings, Settings};
 use crate::storage::BlobStore;
 
@@ -75,6 +78,8 @@ pub struct Registry {
     settings: Arc<RegistrySettings>,
     gc: Arc<GcSettings>,
     policies: Arc<[PolicySettings]>,
+    known_manifests: Arc<Remembered<(RepositoryName, Reference), FoundManifest>>,
+    known_blobs: Arc<Remembered<(RepositoryName, Digest), FoundBlob>>,
     /// Unless other processes work on the same database.
     holders: Option<Holders>,
     /// Turns of those that look into layers.
@@ -83,8 +88,13 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(database: Database, store: BlobStore, settings: &Settings) -> Self {
+        let cache_bytes = settings.metadata.cache_bytes as usize;
         Self {
             holders: (!database.is_shared()).then(Holders::default),
+            known_manifests: Arc::new(Remembered::new(cache_bytes / 4 * 3, |_, found| {
+                found.manifest.content.len()
+            })),
+            known_blobs: Arc::new(Remembered::new(cache_bytes / 4, |_, _| 0)),
             database,
             store,
             settings: Arc::new(settings.registry.clone()),

@@ -13,11 +13,15 @@ pub struct MetadataSettings {
     /// Connections of this process to PostgreSQL. SQLite has its own number.
     #[serde(deserialize_with = "fields::between::<2, 1000, _, _>")]
     pub max_connections: u32,
+    /// Memory for manifests and blobs that were asked for lately, in bytes: 0 for none. Of use with
+    /// SQLite only.
+    #[serde(deserialize_with = "fields::between::<0, 0x4000_0000, _, _>")]
+    pub cache_bytes: u32,
 }
 
 impl Default for MetadataSettings {
     fn default() -> Self {
-        Self { url: None, max_connections: 16 }
+        Self { url: None, max_connections: 16, cache_bytes: 16 << 20 }
     }
 }
 
