@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::holders::{Holder, Holders};
-use super::ingest::{Incoming, Ingested, ingest};
+use super::ingest::{Batches, Incoming, Ingested, ingest, to_its_end};
 use super::lease::{Lease, after};
 use super::locks::check_write;
 use super::{Item, Registry, RegistryError};
@@ -107,7 +107,7 @@ impl Registry {
     ) -> Result<Upload, RegistryError> {
         let registry = self.clone();
         let repository = repository.clone();
-        to_its_end(async move {
+        to_its_end(body, |body| async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
             match registry.receive(&lease, &upload, range, body, None).await {
                 Ok(writer) => registry.keep(lease, &upload, writer).await,
@@ -131,7 +131,7 @@ impl Registry {
         let registry = self.clone();
         let repository = repository.clone();
         let digest = digest.clone();
-        to_its_end(async move {
+        to_its_end(body, |body| async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
             match registry.receive(&lease, &upload, range, body, Some(&digest)).await {
                 Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
@@ -155,7 +155,7 @@ impl Registry {
         let registry = self.clone();
         let repository = repository.clone();
         let digest = digest.clone();
-        to_its_end(async move {
+        to_its_end(body, |body| async move {
             let id = Uuid::new_v4();
             let pushed = registry.push_whole(&repository, id, &digest, body).await;
             if pushed.is_err() {
@@ -171,7 +171,7 @@ impl Registry {
         repository: &RepositoryName,
         id: Uuid,
         digest: &Digest,
-        body: Incoming,
+        body: Batches,
     ) -> Result<(), RegistryError> {
         let session =
             Session { id, hasher: Hasher::new(digest.algorithm()), received: 0, handle: None };
@@ -197,7 +197,7 @@ impl Registry {
         let repository = repository.clone();
         let digest = digest.clone();
         let actor = actor.to_owned();
-        to_its_end(async move {
+        to_its_end(body, |body| async move {
             let upload = registry.start_upload(&repository, digest.algorithm(), &actor).await?;
             let (lease, upload) = registry.lease(&repository, upload.id).await?;
             match registry.receive(&lease, &upload, None, body, Some(&digest)).await {
@@ -416,7 +416,7 @@ impl Registry {
         lease: &Lease,
         upload: &Upload,
         range: Option<ChunkRange>,
-        body: Incoming,
+        body: Batches,
         expected: Option<&Digest>,
     ) -> Result<UploadWriter, Failed> {
         if range.is_some_and(|range| range.first != upload.received) {
@@ -514,13 +514,4 @@ fn session(upload: &Upload, expected: Option<&Digest>) -> Session {
 /// Whether the session cannot go on, as its bytes are gone.
 fn is_lost(error: &RegistryError) -> bool {
     matches!(error, RegistryError::Storage(StorageError::UploadLost))
-}
-
-/// Runs `work` in a task of its own, which goes on when the caller is dropped.
-async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, RegistryError>> + Send + 'static,
-) -> Result<T, RegistryError> {
-    tokio::spawn(work)
-        .await
-        .unwrap_or_else(|error| Err(StorageError::Io(std::io::Error::other(error)).into()))
 }

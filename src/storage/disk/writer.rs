@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::mem;
 use std::sync::Arc;
 
@@ -123,5 +123,17 @@ impl Rest {
 }
 
 fn write(mut file: &File, batch: &[Bytes]) -> io::Result<()> {
-    batch.iter().try_for_each(|bytes| file.write_all(bytes))
+    let mut slices: Vec<_> = batch.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    let mut rest = &mut slices[..];
+    // Takes off the empty ones.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
