@@ -4,7 +4,8 @@
 //!     cargo bench --bench collect [postgres://…]      an empty database; else SQLite in a new folder
 //!
 //! The living blobs belong to manifests of ten blobs each, as if they had been pushed; the dead ones are
-//! files and links that no manifest needs. Their links, their rows and their files all go.
+//! files and links that no manifest needs, in ten repositories either time. Their links, their rows and
+//! their files all go.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,6 +20,9 @@ use sqlx::AnyConnection;
 const DEAD: i64 = 1000;
 const LIVING: [i64; 2] = [1000, 1_000_000];
 const ROUNDS: usize = 5;
+
+/// Repositories that the dead blobs are in.
+const REPOSITORIES: i64 = 10;
 
 /// Rows that one statement makes.
 const STEP: i64 = 10_000;
@@ -69,26 +73,26 @@ fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
 
-/// Blobs from `from` to `to`, with a repository for each thousand and a manifest for each ten.
+/// Blobs from `from` to `to`, with a repository for each hundred and a manifest for each ten.
 async fn add_living(connection: &mut AnyConnection, from: i64, to: i64) -> Outcome<()> {
     let numbers = "WITH RECURSIVE n (i) AS (SELECT CAST($1 AS BIGINT) UNION ALL
                    SELECT i + 1 FROM n WHERE i + 1 < $2)";
     let statements = [
         "INSERT INTO repositories (id, name, created_at, updated_at)
-         SELECT DISTINCT i / 1000 + 1, 'living/' || (i / 1000), 1, 1 FROM n WHERE TRUE
+         SELECT DISTINCT i / 100 + 1, 'living/' || (i / 100), 1, 1 FROM n WHERE TRUE
          ON CONFLICT DO NOTHING",
         "INSERT INTO blobs (id, digest, size, created_at)
          SELECT i + 1, 'sha256:living' || i, 1000, 1 FROM n",
         "INSERT INTO repository_blobs (repository_id, blob_id, linked_at)
-         SELECT i / 1000 + 1, i + 1, 1 FROM n",
+         SELECT i / 100 + 1, i + 1, 1 FROM n",
         "INSERT INTO manifests
            (id, repository_id, digest, media_type, size, content_size, created_at, updated_at, content)
-         SELECT i / 10 + 1, i / 1000 + 1, 'sha256:manifest' || i,
+         SELECT i / 10 + 1, i / 100 + 1, 'sha256:manifest' || i,
                 'application/vnd.oci.image.manifest.v1+json', 1000, 10000, 1, 1, '{}'
          FROM n WHERE i % 10 = 0",
         "INSERT INTO manifest_references
            (manifest_id, position, role, repository_id, digest, media_type, size, blob_id)
-         SELECT i / 10 + 1, i % 10, 'layer', i / 1000 + 1, 'sha256:living' || i, 'text/plain', 1000,
+         SELECT i / 10 + 1, i % 10, 'layer', i / 100 + 1, 'sha256:living' || i, 'text/plain', 1000,
                 i + 1
          FROM n",
     ];
@@ -117,7 +121,7 @@ async fn add_dead(database: &Database, folder: &Path, living: i64, round: usize)
         std::fs::create_dir_all(path.parent().expect("it has one"))?;
         std::fs::write(path, &content)?;
         let id = 10_000_000 + living * 10 + round as i64 * DEAD + number;
-        let repository = number % (living / 1000).max(1) + 1;
+        let repository = number % REPOSITORIES + 1;
         let row =
             sqlx::query("INSERT INTO blobs (id, digest, size, created_at) VALUES ($1, $2, $3, 1)");
         row.bind(id)
