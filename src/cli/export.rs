@@ -4,11 +4,10 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::Error;
-use super::opened::Opened;
+use super::local::Local;
 use super::progress::shown;
 use super::repository::Target;
 use super::settings::SettingsArgs;
-use crate::telemetry;
 use crate::transfer::Export as Run;
 
 /// Write a repository, or one image of it, into an OCI image layout
@@ -27,13 +26,11 @@ pub struct Export {
 
 impl Export {
     pub async fn run(self) -> Result<(), Error> {
-        let settings = self.settings.load()?;
-        telemetry::init(&settings.log);
         let (repository, only) = self.target.parts();
-        let Opened { database, registry } = Opened::open(&settings).await?;
-        let export = Run::new(registry, repository, &self.layout).await?;
+        let local = Local::open_or_make(self.settings).await?;
+        let export = Run::new(local.registry(), repository, &self.layout).await?;
         let ended = shown(export.progress(), export.run(only)).await;
-        database.close().await;
+        local.database.close().await;
         let exported = ended?;
         println!("tags       {}", exported.tags);
         println!("manifests  {}", exported.manifests);

@@ -10,8 +10,9 @@ use super::Error;
 use super::serve::database_url;
 use super::settings::SettingsArgs;
 use crate::metadata::Database;
+use crate::registry::Registry;
 use crate::settings::{Settings, StorageSettings};
-use crate::storage::BlobStore;
+use crate::storage::{BlobStore, make_folder};
 use crate::telemetry;
 
 /// The database and the store that the settings name.
@@ -31,6 +32,21 @@ impl Local {
         let database = Database::attach(&url, connections).await?;
         let store = BlobStore::open(&settings.storage).await?;
         Ok(Self { settings, database, store })
+    }
+
+    /// As [`Local::open`], but a data folder or a SQLite file that is missing is made.
+    pub async fn open_or_make(args: SettingsArgs) -> Result<Self, Error> {
+        let settings = args.load()?;
+        telemetry::init(&settings.log);
+        make_folder(&settings.storage.data_dir)?;
+        let store = BlobStore::open(&settings.storage).await?;
+        let (url, connections) = (database_url(&settings), settings.metadata.max_connections);
+        let database = Database::open(&url, connections).await?;
+        Ok(Self { settings, database, store })
+    }
+
+    pub fn registry(&self) -> Registry {
+        Registry::new(self.database.clone(), self.store.clone(), &self.settings)
     }
 }
 

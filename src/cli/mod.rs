@@ -16,7 +16,6 @@ mod issuer;
 mod local;
 mod man;
 mod migrate;
-mod opened;
 mod principal;
 mod progress;
 mod repository;

@@ -5,7 +5,6 @@ use super::Error;
 use super::api::{Format, print_json, print_table};
 use super::local::{Found, Local, time};
 use super::settings::SettingsArgs;
-use crate::registry::Registry;
 use crate::registry::scrub::{self, ScrubReport, Scrubber};
 use crate::settings::{ScrubSettings, StorageSettings};
 use crate::storage::{BlobStore, StorageError};
@@ -43,16 +42,16 @@ pub struct Scrub {
 
 impl Scrub {
     pub async fn run(self) -> Result<(), Error> {
-        let Local { settings, database, store } = Local::open(self.settings).await?;
+        let local = Local::open(self.settings).await?;
+        let (settings, database) = (&local.settings, &local.database);
         let report = if self.status {
-            scrub::report(&database).await?.ok_or("nobody has looked yet: run `orlop scrub`")?
+            scrub::report(database).await?.ok_or("nobody has looked yet: run `orlop scrub`")?
         } else {
             let copy = open_copy(&settings.scrub, &settings.storage).await?;
             let mut given = settings.scrub.clone();
             given.bytes_per_second = self.rate.unwrap_or(given.bytes_per_second);
             given.collect |= self.collect;
-            let registry = Registry::new(database.clone(), store, &settings);
-            Scrubber::new(registry, copy, &given).run(self.restart).await?
+            Scrubber::new(local.registry(), copy, &given).run(self.restart).await?
         };
         database.close().await;
         show(&report, self.output);

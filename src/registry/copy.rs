@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use uuid::Uuid;
 
+use super::Progress;
 use super::pace::Pace;
 use crate::oci::{Digest, Hasher};
 use crate::storage::{BlobStore, Session, StorageError, UploadWriter};
@@ -18,8 +19,8 @@ pub(super) enum Copied {
     Whole(Option<String>),
     /// The source does not have it, or in another size.
     Missing,
-    /// What the source has is not the content of the digest; nothing was kept of it.
-    Damaged,
+    /// What the source has is the content of this digest instead; nothing was kept of it.
+    Damaged(Digest),
 }
 
 /// A blob in some store.
@@ -40,6 +41,24 @@ pub(super) enum To {
     Upload,
 }
 
+/// Who has to do with the bytes that come from the source.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Watch<'a> {
+    pub pace: Option<&'a Pace>,
+    pub progress: Option<&'a Progress>,
+}
+
+impl Watch<'_> {
+    async fn received(self, bytes: u64) {
+        if let Some(progress) = self.progress {
+            progress.received(bytes);
+        }
+        if let Some(pace) = self.pace {
+            pace.spend(bytes).await;
+        }
+    }
+}
+
 /// Copies a blob into another store.
 ///
 /// # Errors
@@ -48,7 +67,7 @@ pub(super) async fn copy(
     source: Source<'_>,
     to: &BlobStore,
     place: To,
-    pace: &Pace,
+    watch: Watch<'_>,
 ) -> Result<Copied, StorageError> {
     let id = Uuid::new_v4();
     let session =
@@ -71,7 +90,7 @@ pub(super) async fn copy(
                 loop {
                     match stream.try_next().await {
                         Ok(Some(bytes)) => {
-                            pace.spend(bytes.len() as u64).await;
+                            watch.received(bytes.len() as u64).await;
                             batch.push(bytes);
                         }
                         Ok(None) => break,
@@ -90,14 +109,14 @@ pub(super) async fn copy(
         }
     }
     writer.settle().await?;
-    let is_whole = failed.is_none() && writer.hasher().clone().finish() == *source.digest;
-    if is_whole {
+    let actual = writer.hasher().clone().finish();
+    if failed.is_none() && actual == *source.digest {
         let location = to.finish_upload(writer, source.digest).await?;
         return Ok(Copied::Whole(location.filter(|_| place == To::Upload)));
     }
     discard(to, id, writer).await?;
     match failed {
-        None => Ok(Copied::Damaged),
+        None => Ok(Copied::Damaged(actual)),
         Some(StorageError::BlobMissing(_)) => Ok(Copied::Missing),
         Some(error) => Err(error),
     }

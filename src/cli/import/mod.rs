@@ -8,11 +8,10 @@ use std::num::NonZeroUsize;
 use clap::{Args, Subcommand};
 
 use super::Error;
-use super::opened::Opened;
+use super::local::Local;
 use super::progress::shown;
 use super::settings::SettingsArgs;
 use crate::oci::{RepositoryName, RepositoryPattern, TagPattern};
-use crate::telemetry;
 use crate::transfer::{Import as Run, ImportOptions, Selection, Source};
 
 /// Take repositories from elsewhere: a registry, its storage, an OCI image layout
@@ -69,19 +68,17 @@ impl Import {
 
 impl Common {
     async fn run(self, source: Source, which: Which, may_link: bool) -> Result<(), Error> {
-        let settings = self.settings.load()?;
-        telemetry::init(&settings.log);
-        let Opened { database, registry } = Opened::open(&settings).await?;
+        let local = Local::open_or_make(self.settings).await?;
         let options = ImportOptions {
             selection: Selection { repositories: which.repositories, tags: which.tags },
             below: which.below,
             jobs: self.jobs.get(),
             may_link,
-            max_manifest_bytes: settings.registry.max_manifest_bytes as u64,
+            max_manifest_bytes: local.settings.registry.max_manifest_bytes as u64,
         };
-        let import = Run::new(registry, source, options);
+        let import = Run::new(local.registry(), source, options);
         let ended = shown(import.progress(), import.run()).await;
-        database.close().await;
+        local.database.close().await;
         report::show(&ended?)
     }
 }

@@ -9,8 +9,7 @@ use crate::metadata::blobs::Blob;
 use crate::metadata::export::Value;
 use crate::metadata::{Database, MetadataError, stored_blobs};
 use crate::oci::Digest;
-use crate::registry::copy::{self, Copied, To};
-use crate::registry::pace::Pace;
+use crate::registry::copy::{self, Copied, To, Watch};
 use crate::storage::BlobStore;
 use crate::storage::care::blob_key;
 
@@ -181,8 +180,7 @@ async fn copy_one(
     let Wanted { digest, size, mut location, .. } = wanted;
     loop {
         let source = copy::Source { store, digest: &digest, size, location: location.as_deref() };
-        if let Copied::Whole(_) = copy::copy(source, target, To::Digest, &Pace::unlimited()).await?
-        {
+        if let Copied::Whole(_) = copy::copy(source, target, To::Digest, Watch::default()).await? {
             return Ok(Outcome::Copied(size));
         }
         let mut connection = database.read().await?;

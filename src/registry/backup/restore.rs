@@ -10,8 +10,7 @@ use crate::metadata::export::{self, TABLES, Value};
 use crate::metadata::{Database, now};
 use crate::oci::Digest;
 use crate::registry::Registry;
-use crate::registry::copy::{self, Copied, To};
-use crate::registry::pace::Pace;
+use crate::registry::copy::{self, Copied, To, Watch};
 use crate::registry::scrub::{ScrubReport, Scrubber};
 use crate::settings::Settings;
 use crate::storage::BlobStore;
@@ -158,7 +157,7 @@ async fn copy_one(
         return Ok((wanted, Came::InPlace));
     }
     let from = copy::Source { store: source, digest, size: *size, location: None };
-    let copied = copy::copy(from, store, To::Digest, &Pace::unlimited()).await?;
+    let copied = copy::copy(from, store, To::Digest, Watch::default()).await?;
     let came = if matches!(copied, Copied::Whole(_)) { Came::Copied } else { Came::Lacking };
     Ok((wanted, came))
 }

@@ -2,19 +2,16 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use uuid::Uuid;
 
 use super::{Migration, MigrationError};
 use crate::metadata;
 use crate::metadata::blobs::Blob;
 use crate::oci::{Digest, Hasher};
-use crate::storage::{BlobReader, BlobStore, Session, StorageError, UploadWriter};
+use crate::registry::copy::{self, Copied, To, Watch};
+use crate::storage::{BlobReader, BlobStore, StorageError};
 
 /// Blobs that are looked up at once.
 const PAGE: i64 = 500;
-
-/// Bytes that are written together.
-const BATCH: usize = 256 << 10;
 
 /// What became of the blobs.
 #[derive(Debug, Default)]
@@ -103,54 +100,28 @@ impl Migration {
             while let Some(bytes) = bytes.try_next().await? {
                 hasher.update(&bytes);
             }
-            check(&blob.digest, hasher)?;
+            let actual = hasher.finish();
+            if actual != blob.digest {
+                return Err(MigrationError::Damaged { expected: blob.digest.clone(), actual });
+            }
             count(&|migrated| migrated.verified += 1);
         }
         Ok(())
     }
 
     async fn copy(&self, blob: &Blob, to: &BlobStore) -> Result<(), MigrationError> {
-        let location = blob.location.as_deref();
-        let reader = self.store.read(&blob.digest, blob.size, location).await?;
-        let id = Uuid::new_v4();
-        let hasher = Hasher::new(blob.digest.algorithm());
-        let session = Session { id, hasher, received: 0, handle: None };
-        let mut writer = to.open_at_digest(session, &blob.digest).await?;
-        let mut bytes = std::pin::pin!(bytes_of(reader).await?);
-        let (mut batch, mut size) = (Vec::<Bytes>::new(), 0);
-        let read = loop {
-            match bytes.try_next().await {
-                Ok(Some(bytes)) => {
-                    self.progress.received(bytes.len() as u64);
-                    size += bytes.len();
-                    batch.push(bytes);
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+        let Blob { digest, size, location, .. } = blob;
+        let location = location.as_deref();
+        let source = copy::Source { store: &self.store, digest, size: *size, location };
+        let watch = Watch { pace: None, progress: Some(&*self.progress) };
+        match copy::copy(source, to, To::Digest, watch).await? {
+            Copied::Whole(_) => Ok(()),
+            Copied::Missing => Err(StorageError::BlobMissing(digest.clone()).into()),
+            Copied::Damaged(actual) => {
+                Err(MigrationError::Damaged { expected: digest.clone(), actual })
             }
-            if size >= BATCH {
-                writer = writer.write(std::mem::take(&mut batch)).await?;
-                size = 0;
-            }
-        };
-        writer = writer.write(batch).await?;
-        writer.settle().await?;
-        let checked = match read {
-            Ok(()) => check(&blob.digest, writer.hasher().clone()),
-            Err(error) => Err(error.into()),
-        };
-        if checked.is_err() {
-            discard(to, id, writer).await?;
-            return checked;
         }
-        to.finish_upload(writer, &blob.digest).await?;
-        Ok(())
     }
-}
-
-async fn discard(store: &BlobStore, id: Uuid, writer: UploadWriter) -> Result<(), StorageError> {
-    let handle = writer.keep().await?;
-    store.remove_upload(id, handle.as_deref()).await
 }
 
 async fn bytes_of(
@@ -162,14 +133,6 @@ async fn bytes_of(
     } else {
         reader.stream(0..size).await?.right_stream()
     })
-}
-
-fn check(expected: &Digest, hasher: Hasher) -> Result<(), MigrationError> {
-    let actual = hasher.finish();
-    if actual == *expected {
-        return Ok(());
-    }
-    Err(MigrationError::Damaged { expected: expected.clone(), actual })
 }
 
 /// Whether an error is about this blob alone.

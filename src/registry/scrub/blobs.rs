@@ -8,7 +8,7 @@ use crate::metadata::doomed_objects::{self, DoomedObject};
 use crate::metadata::now;
 use crate::metadata::stored_blobs::{self, StoredBlob};
 use crate::oci::Hasher;
-use crate::registry::copy::{self, Copied, To};
+use crate::registry::copy::{self, Copied, To, Watch};
 use crate::registry::pace::Pace;
 use crate::storage::{BlobStore, BucketStore, Removal, StorageError};
 
@@ -117,12 +117,13 @@ impl Pass<'_> {
             for location in places {
                 let Blob { digest, size, .. } = blob;
                 let source = copy::Source { store, digest, size: *size, location };
-                match copy::copy(source, self.store(), To::Upload, &self.pace).await {
+                let watch = Watch { pace: Some(&self.pace), progress: None };
+                match copy::copy(source, self.store(), To::Upload, watch).await {
                     Ok(Copied::Whole(location)) => {
                         self.mark_sound(blob, location).await?;
                         return Ok(true);
                     }
-                    Ok(Copied::Missing | Copied::Damaged) => {}
+                    Ok(Copied::Missing | Copied::Damaged(_)) => {}
                     Err(error) => {
                         tracing::warn!(%error, %digest, "a copy could not be read or stored");
                     }
