@@ -72,18 +72,44 @@ async fn pull(http: &Http, repository: &str, digest: &str) -> (String, u64) {
     (format!("sha256:{}", hex::encode(hasher.finalize())), size)
 }
 
-#[track_caller]
-fn assert_peak_below(server: &Orlop, limit: u64) {
-    let peak = server.peak_memory();
-    println!("peak memory {} MiB, limit {} MiB", peak / MIB, limit / MIB);
-    assert!(peak < limit, "the server held {} MiB, more than {} MiB", peak / MIB, limit / MIB);
+/// Pages of the program's file that a release build has in memory, rounded up. How many there are is
+/// the build's doing and not that of transfers: a debug build has 46 MiB, and more with each feature.
+const PROGRAM: u64 = 24 * MIB;
+
+/// A server, and the pages of its program's file that it had in memory before it did anything.
+struct Watched {
+    server: Orlop,
+    program: u64,
+}
+
+impl Watched {
+    async fn start() -> Self {
+        let server = Orlop::start(Options::default()).await;
+        let program = server.memory_of_files();
+        Self { server, program }
+    }
+
+    /// Fails if a release build would have held more at any time. More pages of its file come in as
+    /// it works; they count as if transfers had taken them.
+    #[track_caller]
+    fn assert_peak_below(&self, limit: u64) {
+        let all = self.server.peak_memory();
+        let peak = all - self.program + PROGRAM;
+        println!(
+            "peak memory {} MiB, limit {} MiB; with all of this build's file {} MiB",
+            peak / MIB,
+            limit / MIB,
+            all / MIB
+        );
+        assert!(peak < limit, "the server held {} MiB, more than {} MiB", peak / MIB, limit / MIB);
+    }
 }
 
 /// In by POST, one streamed PATCH and PUT, as docker does, without a length known in advance.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blob_of_3_gib_streams_in_and_out_below_64_mib() {
-    let server = Orlop::start(Options::default()).await;
-    let http = server.http();
+    let watched = Watched::start().await;
+    let http = watched.server.http();
     let content = Content::new(0x6f72_6c6f_7001, 3 * 1024);
 
     let location = http.start_upload("large/blob").await;
@@ -98,9 +124,7 @@ async fn a_blob_of_3_gib_streams_in_and_out_below_64_mib() {
     assert_eq!(header(&closed, "docker-content-digest"), digest);
 
     assert_eq!(pull(&http, "large/blob", &digest).await, (digest, content.size()));
-    // In a bucket, the part that is filled and the one that is sent come on top, 5 MiB each.
-    let parts = if server.is_on_s3() { 10 * MIB } else { 0 };
-    assert_peak_below(&server, 64 * MIB + parts);
+    watched.assert_peak_below(64 * MIB);
 }
 
 /// All uploads stand half sent before any goes on, so they are truly at once.
@@ -108,11 +132,11 @@ async fn a_blob_of_3_gib_streams_in_and_out_below_64_mib() {
 async fn uploads_32_at_once_stay_below_150_mib() {
     const UPLOADS: u64 = 32;
     const BLOCKS: u64 = 64;
-    let server = Orlop::start(Options::default()).await;
+    let watched = Watched::start().await;
     let all_are_half_sent = Arc::new(Barrier::new(UPLOADS as usize));
 
     let uploads = (0..UPLOADS).map(|number| {
-        let (http, barrier) = (server.http(), Arc::clone(&all_are_half_sent));
+        let (http, barrier) = (watched.server.http(), Arc::clone(&all_are_half_sent));
         tokio::spawn(async move {
             let content = Content::new(number + 1, BLOCKS);
             let digest = content.digest();
@@ -135,12 +159,12 @@ async fn uploads_32_at_once_stay_below_150_mib() {
     });
     let uploads: Vec<_> = uploads.collect();
 
-    let http = server.http();
+    let http = watched.server.http();
     for upload in uploads {
         let (repository, digest) = upload.await.expect("the upload succeeds");
         let answer = http.head(&format!("/v2/{repository}/blobs/{digest}")).await;
         let answer = expect(answer, StatusCode::OK).await;
         assert_eq!(header(&answer, "content-length"), (BLOCKS * MIB).to_string());
     }
-    assert_peak_below(&server, 150 * MIB);
+    watched.assert_peak_below(150 * MIB);
 }

@@ -279,12 +279,21 @@ impl Orlop {
 
     /// The most memory that the process has held so far, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Bytes of files that are mapped into memory now, above all of the program itself.
+    pub fn memory_of_files(&self) -> u64 {
+        self.memory("RssFile:")
+    }
+
+    fn memory(&self, kind: &str) -> u64 {
         let pid = self.running.child.id().expect("the server is running");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
             .expect("cannot read the status of the process");
         let kibibytes: u64 = status
             .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+            .find_map(|line| line.strip_prefix(kind)?.trim().strip_suffix(" kB")?.parse().ok())
             .expect("/proc/PID/status has a line such as 'VmHWM:  1234 kB'");
         kibibytes * 1024
     }
