@@ -210,7 +210,9 @@ impl From<RegistryError> for Error {
                 answer(StatusCode::NOT_FOUND, "NAME_UNKNOWN").with_detail(json!({ "name": name }))
             }
             E::ManifestUnknown { .. } => answer(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
-            // To clients that push it is not there, so they bring it again.
+            // What is damaged is not there to clients that push, so they bring it again.
+            E::ManifestDamaged(digest) => answer(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN")
+                .with_detail(json!({ "digest": digest })),
             E::BlobUnknown { digest, .. } | E::BlobDamaged(digest) => {
                 answer(StatusCode::NOT_FOUND, "BLOB_UNKNOWN")
                     .with_detail(json!({ "digest": digest }))

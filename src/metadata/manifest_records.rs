@@ -78,10 +78,13 @@ pub async fn get(
     row.as_ref().map(ManifestRecord::from_row).transpose()
 }
 
-/// The exact bytes of a manifest.
-pub async fn content(connection: &mut AnyConnection, id: i64) -> Result<Vec<u8>, MetadataError> {
-    let content = sqlx::query_scalar("SELECT content FROM manifests WHERE id = $1");
-    Ok(content.bind(id).fetch_one(connection).await?)
+/// The exact bytes of a manifest; none, if they are known not to be what they should.
+pub async fn content(
+    connection: &mut AnyConnection,
+    id: i64,
+) -> Result<Option<Vec<u8>>, MetadataError> {
+    let sql = "SELECT content FROM manifests WHERE id = $1 AND damaged_at IS NULL";
+    Ok(sqlx::query_scalar(sql).bind(id).fetch_optional(connection).await?)
 }
 
 /// Manifests of a repository that lists may show, at most `limit`, from the first after `place`.

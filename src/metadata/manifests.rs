@@ -39,6 +39,8 @@ pub struct FoundManifest {
     /// True if it was found by its digest.
     pub tag_is_readable: bool,
     pub manifest_is_readable: bool,
+    /// Whether its bytes are known not to be what they should: nobody may get them.
+    pub is_damaged: bool,
 }
 
 impl FoundManifest {
@@ -48,6 +50,7 @@ impl FoundManifest {
             repository_is_readable: flag(row, "repository_read")?,
             tag_is_readable: flag(row, "tag_read")?,
             manifest_is_readable: flag(row, "manifest_read")?,
+            is_damaged: row.try_get::<Option<i64>, _>("damaged_at")?.is_some(),
         })
     }
 }
@@ -71,7 +74,8 @@ pub async fn find_by_digest(
 ) -> Result<Option<FoundManifest>, MetadataError> {
     let row = sqlx::query(
         "SELECT m.digest, m.media_type, r.read_enabled AS repository_read,
-                m.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content
+                m.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content,
+                m.damaged_at
          FROM repositories r
          JOIN manifests m ON m.repository_id = r.id AND m.deleted_at IS NULL
          WHERE r.name = $1 AND m.digest = $2",
@@ -91,7 +95,8 @@ pub async fn find_by_tag(
 ) -> Result<Option<FoundManifest>, MetadataError> {
     let row = sqlx::query(
         "SELECT m.digest, m.media_type, r.read_enabled AS repository_read,
-                t.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content
+                t.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content,
+                m.damaged_at
          FROM repositories r
          JOIN tags t ON t.repository_id = r.id
          JOIN manifests m ON m.id = t.manifest_id
@@ -111,46 +116,14 @@ pub struct ManifestKey {
     pub attributes: Attributes,
     pub deleted_at: Option<i64>,
     pub subject: Option<Digest>,
+    /// Whether its bytes are known not to be what they should.
+    pub is_damaged: bool,
 }
 
 impl ManifestKey {
     pub fn is_deleted(&self) -> bool {
         self.deleted_at.is_some()
     }
-}
-
-/// The bytes of a manifest, as its row holds them.
-pub struct Content {
-    pub id: i64,
-    pub repository: RepositoryName,
-    pub digest: Digest,
-    pub content: Bytes,
-}
-
-/// Manifests whose id is above `id`, deleted or not, in this order.
-pub async fn contents_after(
-    connection: &mut AnyConnection,
-    id: i64,
-    limit: i64,
-) -> Result<Vec<Content>, MetadataError> {
-    let rows = sqlx::query(
-        "SELECT m.id, r.name, m.digest, m.content FROM manifests m
-         JOIN repositories r ON r.id = m.repository_id
-         WHERE m.id > $1 ORDER BY m.id LIMIT $2",
-    )
-    .bind(id)
-    .bind(limit)
-    .fetch_all(connection)
-    .await?;
-    let content = |row: &AnyRow| {
-        Ok(Content {
-            id: row.try_get("id")?,
-            repository: parsed(row, "name")?,
-            digest: parsed(row, "digest")?,
-            content: row.try_get::<Vec<u8>, _>("content")?.into(),
-        })
-    };
-    rows.iter().map(content).collect()
 }
 
 /// Looks up a manifest whether it is deleted or not, and holds it.
@@ -160,7 +133,7 @@ pub async fn hold(
     digest: &Digest,
 ) -> Result<Option<ManifestKey>, MetadataError> {
     let sql = format!(
-        "SELECT id, deleted_at, subject_digest,
+        "SELECT id, deleted_at, subject_digest, damaged_at,
                 delete_enabled, write_enabled, read_enabled, list_enabled
          FROM manifests WHERE repository_id = $1 AND digest = $2{}",
         RowLock::Alone.clause(connection)
@@ -176,10 +149,11 @@ pub async fn hold(
         attributes: Attributes::from_row(&row)?,
         deleted_at: row.try_get("deleted_at")?,
         subject: parsed_or_null(&row, "subject_digest")?,
+        is_damaged: row.try_get::<Option<i64>, _>("damaged_at")?.is_some(),
     }))
 }
 
-/// Those of `digests` that are manifests of the repository.
+/// Those of `digests` that are manifests of the repository and not damaged.
 pub async fn existing(
     connection: &mut AnyConnection,
     repository_id: i64,
@@ -189,7 +163,8 @@ pub async fn existing(
     for chunk in digests.chunks(LIST_CHUNK) {
         let sql = format!(
             "SELECT digest FROM manifests
-             WHERE repository_id = $1 AND deleted_at IS NULL AND digest IN ({})",
+             WHERE repository_id = $1 AND deleted_at IS NULL AND damaged_at IS NULL
+               AND digest IN ({})",
             placeholders(2, chunk.len())
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(repository_id);

@@ -38,6 +38,7 @@ pub mod signing_keys;
 mod sqlite_index;
 mod sqlite_log;
 pub mod stored_blobs;
+pub mod stored_manifests;
 pub mod tag_history;
 pub mod tag_records;
 pub mod tags;

@@ -211,14 +211,27 @@ pub async fn record(
     Ok(())
 }
 
-/// How much a scrub found of one kind.
-pub async fn count_findings(
+/// Says `to` instead of `from` in what became of something.
+pub async fn amend(
     connection: &mut AnyConnection,
     scrub_id: i64,
     kind: &str,
-) -> Result<i64, MetadataError> {
-    let sql = "SELECT count(*) FROM scrub_findings WHERE scrub_id = $1 AND kind = $2";
-    Ok(sqlx::query_scalar(sql).bind(scrub_id).bind(kind).fetch_one(connection).await?)
+    name: &str,
+    from: &str,
+    to: &str,
+) -> Result<(), MetadataError> {
+    sqlx::query(
+        "UPDATE scrub_findings SET outcome = replace(outcome, $4, $5)
+         WHERE scrub_id = $1 AND kind = $2 AND name = $3",
+    )
+    .bind(scrub_id)
+    .bind(kind)
+    .bind(name)
+    .bind(from)
+    .bind(to)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// What a scrub found so far, at most `limit`.

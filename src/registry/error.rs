@@ -15,6 +15,9 @@ pub enum RegistryError {
     /// Pushed again, it is there again.
     #[error("blob {0} is damaged in the registry's store: push it again")]
     BlobDamaged(Digest),
+    /// Likewise.
+    #[error("manifest {0} is damaged in the registry's database: push it again")]
+    ManifestDamaged(Digest),
     #[error("the repository has no such upload session, or it has expired: start a new one")]
     UploadUnknown,
     #[error("another request is writing to this upload session")]

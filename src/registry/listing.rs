@@ -172,6 +172,7 @@ pub(super) async fn find_details(
 ) -> Result<ManifestDetails, RegistryError> {
     let record = find_manifest(connection, repository, repository_id, digest).await?;
     let content = manifest_records::content(connection, record.id).await?;
+    let content = content.ok_or_else(|| RegistryError::ManifestDamaged(digest.clone()))?;
     let mut tags = manifest_records::tags(connection, &[record.id]).await?;
     Ok(ManifestDetails {
         tags: tags.remove(&record.id).unwrap_or_default(),

@@ -9,9 +9,9 @@ use super::locks::{check_delete, check_read, check_write};
 use super::paging::PageSize;
 use super::platform::ImagePlatform;
 use super::{Item, Page, Registry, RegistryError};
-use crate::metadata::manifests::{NewManifest, NewReference, StoredManifest};
+use crate::metadata::manifests::{ManifestKey, NewManifest, NewReference, StoredManifest};
 use crate::metadata::repositories::RepositoryKey;
-use crate::metadata::{self, retry};
+use crate::metadata::{self, retry, stored_manifests};
 use crate::oci::{
     Algorithm, Descriptor, Digest, Hasher, Manifest, MediaType, Reference, ReferenceRole,
     RepositoryName, Tag,
@@ -53,6 +53,9 @@ impl Registry {
             check_read(found.manifest_is_readable, || {
                 Item::Manifest(repository.clone(), found.manifest.digest.clone())
             })?;
+            if found.is_damaged {
+                return Err(RegistryError::ManifestDamaged(found.manifest.digest));
+            }
             return Ok(found.manifest);
         }
         find_repository(&mut *self.database.read().await?, repository).await?;
@@ -112,11 +115,13 @@ impl Registry {
             && !key.is_deleted()
         {
             check_write(&key.attributes, || held.manifest(digest))?;
+            restore_content(connection, key, &push.content).await?;
             metadata::manifests::revive(connection, key.id, now).await?;
             return Ok((key.id, false));
         }
         let references = self.resolve_references(connection, repository_id, manifest).await?;
         if let Some(key) = key {
+            restore_content(connection, &key, &push.content).await?;
             metadata::manifests::revive(connection, key.id, now).await?;
             return Ok((key.id, true));
         }
@@ -254,6 +259,18 @@ fn check_digest(reference: &Reference, content: &[u8]) -> Result<Digest, Registr
             }
         }
     }
+}
+
+/// Gives a manifest, which is held, its bytes again if those in its row were found to be others.
+pub(super) async fn restore_content(
+    connection: &mut AnyConnection,
+    key: &ManifestKey,
+    content: &[u8],
+) -> Result<(), RegistryError> {
+    if key.is_damaged {
+        stored_manifests::mark_sound(connection, key.id, content).await?;
+    }
+    Ok(())
 }
 
 /// A repository that must be there.

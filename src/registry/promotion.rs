@@ -7,9 +7,9 @@ use sqlx::AnyConnection;
 use super::held::Held;
 use super::listing::find_manifest;
 use super::locks::{check_read, check_write};
-use super::manifests::{find_repository, manifest_unknown};
+use super::manifests::{find_repository, manifest_unknown, restore_content};
 use super::{Item, Registry, RegistryError};
-use crate::metadata::{self, manifest_copies, retry};
+use crate::metadata::{self, manifest_copies, manifest_records, retry};
 use crate::oci::{Digest, Reference, RepositoryName, Tag};
 
 /// One tag that is to name an image of another repository, or of the same.
@@ -103,8 +103,16 @@ impl Registry {
             else {
                 continue;
             };
+            if source.is_damaged {
+                return Err(RegistryError::ManifestDamaged(digest));
+            }
             let there = metadata::manifests::hold(connection, target.id(), &digest).await?;
             let (id, now) = (target.id(), target.now);
+            if let Some(there) = there.as_ref().filter(|there| there.is_damaged)
+                && let Some(content) = manifest_records::content(connection, source.id).await?
+            {
+                restore_content(connection, there, &content).await?;
+            }
             match there {
                 Some(there) if !there.is_deleted() => {}
                 Some(there) => {

@@ -65,6 +65,12 @@ pub fn shares() -> impl Iterator<Item = String> {
     })
 }
 
+/// Where what is found now instead of the content of a digest is kept.
+fn quarantine_key(digest: &Digest) -> String {
+    let now = chrono::Utc::now().timestamp_micros();
+    format!("quarantine/{}/{}.{now}", digest.algorithm().as_str(), digest.hex())
+}
+
 impl BlobStore {
     /// What lies where blobs are kept, in the order of the keys, from the first after `key` on: as
     /// much as is got at once. Nothing, if there is no more.
@@ -126,14 +132,24 @@ impl BlobStore {
         location: Option<&str>,
     ) -> Result<Option<String>, StorageError> {
         let place = location.map_or_else(|| blob_key(digest), str::to_owned);
-        let now = chrono::Utc::now().timestamp_micros();
-        let (algorithm, hex) = (digest.algorithm().as_str(), digest.hex());
-        let aside = format!("quarantine/{algorithm}/{hex}.{now}");
+        let aside = quarantine_key(digest);
         let is_there = match self {
             Self::Disk(store) => store.link_file(&place, &aside).await?,
             Self::Bucket(store) => store.copy(&place, &aside).await?,
         };
         Ok(is_there.then_some(aside))
+    }
+
+    /// Keeps bytes for inspection that were found instead of the content of a digest, and gives their
+    /// key.
+    pub async fn quarantine_bytes(
+        &self,
+        digest: &Digest,
+        bytes: Bytes,
+    ) -> Result<String, StorageError> {
+        let aside = quarantine_key(digest);
+        self.put_file(&aside, bytes).await?;
+        Ok(aside)
     }
 
     /// Writes a small file, durably and at once. Only this user may read it on disk.

@@ -189,9 +189,11 @@ impl<'a> RepositoryImport<'a> {
                 content: stored.content,
                 media_type: Some(stored.media_type),
             })),
-            Err(RegistryError::ManifestUnknown { .. } | RegistryError::RepositoryUnknown(_)) => {
-                Ok(None)
-            }
+            Err(
+                RegistryError::ManifestUnknown { .. }
+                | RegistryError::ManifestDamaged(_)
+                | RegistryError::RepositoryUnknown(_),
+            ) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

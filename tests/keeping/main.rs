@@ -7,5 +7,6 @@ mod support;
 
 mod backups;
 mod content;
+mod manifests;
 mod place;
 mod scrubs;

@@ -181,7 +181,7 @@ async fn of_platform(
     };
     match registry.inspect(name, &Reference::Digest(child.digest.clone()), true).await {
         Ok(child) => Ok(child),
-        Err(RegistryError::ManifestUnknown { .. }) => Ok(found),
+        Err(RegistryError::ManifestUnknown { .. } | RegistryError::ManifestDamaged(_)) => Ok(found),
         Err(error) => Err(error.into()),
     }
 }
@@ -248,7 +248,9 @@ async fn sbom(
     let Some(referrer) = found.referrers.iter().find(is_sbom) else { return Ok(None) };
     let details = match registry.manifest_details(name, &referrer.digest).await {
         Ok(details) => details,
-        Err(RegistryError::ManifestUnknown { .. }) => return Ok(None),
+        Err(RegistryError::ManifestUnknown { .. } | RegistryError::ManifestDamaged(_)) => {
+            return Ok(None);
+        }
         Err(error) => return Err(error.into()),
     };
     let Some(layer) = details.manifest.layers.first() else { return Ok(None) };

@@ -10,12 +10,14 @@
 mod blobs;
 mod description;
 mod error;
+mod manifests;
 mod prune;
 mod restore;
 mod rows;
 
 pub use description::{Backup, RowFile, TableRows};
 pub use error::BackupError;
+pub use manifests::ManifestRows;
 pub use prune::Pruned;
 pub use restore::{Restored, Target, restore};
 

@@ -95,7 +95,7 @@ impl Pass<'_> {
         let blob = &stored.blob;
         let mut outcome = String::from("hidden");
         if stored.is_damaged {
-            outcome = "hidden since an earlier scrub".to_owned();
+            outcome = "hidden; known since an earlier scrub".to_owned();
         } else if damage != Damage::Missing {
             match self.store().quarantine(&blob.digest, blob.location.as_deref()).await {
                 Ok(Some(key)) => outcome = format!("hidden; bytes kept at {key}"),

@@ -2,7 +2,7 @@
 //! bytes, bytes against rows.
 //!
 //! What is damaged is hidden: to clients it is not there, so that whoever pushes the content heals
-//! it. If another store has it, it is healed from there at once. One look runs at a time, at
+//! it. If another store or a backup has it, it is healed from there at once. One look runs at a time, at
 //! whatever replica; it keeps how far it came, and whoever runs the next one goes on there.
 
 mod blobs;
@@ -19,7 +19,7 @@ use lease::Lease;
 use super::Registry;
 use super::pace::Pace;
 use crate::metadata::scrubs::{self, Finding, Phase, Scrub};
-use crate::metadata::{Alone, Database, now, stored_blobs};
+use crate::metadata::{Alone, Database, now, stored_blobs, stored_manifests};
 use crate::settings::ScrubSettings;
 use crate::storage::BlobStore;
 
@@ -33,7 +33,7 @@ const KEEP_EVERY: i64 = 1_000_000;
 #[derive(Clone)]
 pub struct Scrubber {
     pub registry: Registry,
-    /// Where sound copies of blobs may be.
+    /// Where sound copies of blobs may be, and backups with sound copies of manifests.
     pub copies: Vec<BlobStore>,
     /// No limit if absent.
     pub bytes_per_second: Option<u64>,
@@ -50,7 +50,7 @@ pub struct ScrubReport {
     pub findings: Vec<Finding>,
     /// Blobs that are hidden now, whichever scrub found them.
     pub damaged_blobs: u64,
-    /// Manifests whose bytes are not those of their digest.
+    /// Likewise manifests.
     pub damaged_manifests: u64,
 }
 
@@ -99,7 +99,7 @@ pub async fn report(database: &Database) -> Result<Option<ScrubReport>, ScrubErr
     let Some(scrub) = scrubs::last(&mut connection).await? else { return Ok(None) };
     let findings = scrubs::findings(&mut connection, scrub.id, REPORTED).await?;
     let damaged = stored_blobs::count_damaged(&mut connection).await?;
-    let damaged_manifests = scrubs::count_findings(&mut connection, scrub.id, MANIFEST).await?;
+    let damaged_manifests = stored_manifests::count_damaged(&mut connection).await?;
     let count = |count: i64| u64::try_from(count).unwrap_or_default();
     Ok(Some(ScrubReport {
         scrub,
@@ -108,9 +108,6 @@ pub async fn report(database: &Database) -> Result<Option<ScrubReport>, ScrubErr
         damaged_manifests: count(damaged_manifests),
     }))
 }
-
-/// The kind of a finding about a manifest.
-const MANIFEST: &str = "manifest";
 
 /// One run over what is left of a scrub.
 struct Pass<'a> {
