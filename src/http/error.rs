@@ -276,7 +276,8 @@ impl From<StorageError> for Error {
             StorageError::BlobMissing(_)
             | StorageError::Io(_)
             | StorageError::Handle(_)
-            | StorageError::Url { .. } => Self::internal(error),
+            | StorageError::Url { .. }
+            | StorageError::Profile { .. } => Self::internal(error),
         }
     }
 }

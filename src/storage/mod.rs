@@ -48,6 +48,9 @@ pub enum StorageError {
     Bucket(#[from] object_store::Error),
     #[error("storage.url {url} cannot be used: {reason}")]
     Url { url: String, reason: String },
+    /// Of the files that Amazon's tools share.
+    #[error("the AWS profile {name:?} cannot be used: {reason}")]
+    Profile { name: String, reason: String },
     /// Something else than Orlop wrote to the session's row, or it is damaged.
     #[error("the upload's row holds {0:?}, which does not say where its bytes are")]
     Handle(String),

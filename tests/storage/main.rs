@@ -7,6 +7,7 @@
 mod support;
 
 mod outages;
+mod profiles;
 mod pulls;
 mod uploads;
 

@@ -13,6 +13,7 @@
 mod care;
 mod connect;
 mod handle;
+mod profile;
 mod reader;
 mod room;
 mod writer;
