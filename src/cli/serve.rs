@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -66,10 +66,12 @@ impl Serve {
         let every = Duration::from_secs(settings.gc.interval_seconds.into());
         let collect = collect(registry.clone(), metrics, every);
         let _collect = settings.gc.enabled.then(|| AbortOnDropHandle::new(tokio::spawn(collect)));
-        let router = http::router(App { registry, auth, settings });
+        let stop = CancellationToken::new();
+        let every = Duration::from_secs(settings.registry.pull_count_seconds.into());
+        let counting = tokio::spawn(keep_pulls(registry.clone(), every, stop.clone()));
+        let router = http::router(App { registry: registry.clone(), auth, settings });
 
         greet(&url, first_admin.as_ref())?;
-        let stop = CancellationToken::new();
         let mut serving = pin!(server.serve(router, checks, stop.clone()));
         loop {
             tokio::select! {
@@ -83,6 +85,10 @@ impl Serve {
                 }
             }
         }
+        stop.cancel();
+        // Once more for those of the last requests.
+        _ = counting.await;
+        keep_counted(&registry).await;
         database.close().await;
         Ok(())
     }
@@ -124,6 +130,32 @@ async fn sweep(registry: Registry, every: Duration) {
             let error = &error as &dyn std::error::Error;
             tracing::error!(error, "deleted content could not be removed for good");
         }
+        if let Err(error) = registry.sample_storage().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "what is stored could not be noted");
+        }
+    }
+}
+
+/// Keeps the counts of pulls, now and then and when there are many.
+async fn keep_pulls(registry: Registry, every: Duration, stop: CancellationToken) {
+    if every.is_zero() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = sleep(every) => {}
+            () = registry.many_pulls() => {}
+            () = stop.cancelled() => return,
+        }
+        keep_counted(&registry).await;
+    }
+}
+
+async fn keep_counted(registry: &Registry) {
+    if let Err(error) = registry.keep_pulls().await {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "pulls that were counted could not be kept yet");
     }
 }
 

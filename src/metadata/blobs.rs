@@ -4,10 +4,10 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::MetadataError;
 use super::attributes::flag;
 use super::locking::RowLock;
 use super::rows::{LIST_CHUNK, parsed, placeholders, size, size_to_sql};
+use super::{MetadataError, storage_samples};
 use crate::oci::{Digest, RepositoryName};
 
 /// A blob as a repository shows it.
@@ -199,15 +199,17 @@ pub async fn insert_marked(
     Ok(id.fetch_one(connection).await?)
 }
 
-/// Forgets blobs, which are held and unlinked.
+/// Forgets blobs, which are held and unlinked, while nobody else does ([`super::Alone::Sweep`]).
 pub async fn delete(connection: &mut AnyConnection, ids: &[i64]) -> Result<(), MetadataError> {
     for chunk in ids.chunks(LIST_CHUNK) {
+        storage_samples::take_off(connection, chunk).await?;
         let sql = format!("DELETE FROM blobs WHERE id IN ({})", placeholders(1, chunk.len()));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for id in chunk {
             query = query.bind(id);
         }
         query.execute(&mut *connection).await?;
+        storage_samples::lower_ids(connection).await?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::manifest_records::{self, ManifestRecord};
 use super::name_range::{Span, spans};
 use super::repositories::RepositoryKey;
 use super::rows::{LIST_CHUNK, parsed, placeholders, size_to_sql};
-use super::{MetadataError, NameRange, Place};
+use super::{MetadataError, NameRange, Place, pulls};
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// Rows that one statement removes for good, so that no transaction is long.
@@ -321,6 +321,7 @@ pub async fn remove_manifests(
     connection: &mut AnyConnection,
     ids: &[i64],
 ) -> Result<(), MetadataError> {
+    pulls::forget_manifests(connection, ids).await?;
     for chunk in ids.chunks(LIST_CHUNK) {
         let sql = format!("DELETE FROM manifests WHERE id IN ({})", placeholders(1, chunk.len()));
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -357,6 +358,8 @@ pub async fn remove_expired_links(
 /// what follows.
 #[derive(Clone, Copy, Debug)]
 pub enum Remains {
+    /// Counts by tags that are deleted and not given again.
+    Pulls,
     Tags,
     /// Of repositories that are deleted and empty.
     History,
@@ -364,12 +367,21 @@ pub enum Remains {
 }
 
 impl Remains {
-    pub const ALL: [Self; 3] = [Self::Tags, Self::History, Self::Repositories];
+    pub const ALL: [Self; 4] = [Self::Pulls, Self::Tags, Self::History, Self::Repositories];
 
     /// Each asks once more, outside of the list, when the row was deleted: meanwhile it may have
     /// come back.
     fn sql(self) -> &'static str {
         match self {
+            Self::Pulls => {
+                "DELETE FROM tag_pulls WHERE (repository_id, name) IN (
+                     SELECT p.repository_id, p.name FROM deleted_tags d
+                     JOIN tag_pulls p ON p.repository_id = d.repository_id AND p.name = d.name
+                     WHERE d.deleted_at <= $1
+                       AND NOT EXISTS (SELECT 1 FROM tags t
+                                       WHERE t.repository_id = d.repository_id AND t.name = d.name)
+                     LIMIT $2)"
+            }
             Self::Tags => {
                 "DELETE FROM deleted_tags WHERE (repository_id, deleted_at, name) IN (
                      SELECT repository_id, deleted_at, name FROM deleted_tags

@@ -4,7 +4,7 @@
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::MetadataError;
-use super::rows::placeholders;
+use super::rows::{placeholders, size};
 
 /// What may be garbage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -231,6 +231,19 @@ pub async fn dequeue(
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Things that are to be looked at or removed now.
+pub async fn count_due(connection: &mut AnyConnection, now: i64) -> Result<u64, MetadataError> {
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM gc_queue
+                 WHERE kind IN ('manifest', 'link', 'blob') AND review_at <= $1)
+              + (SELECT COUNT(*) FROM gc_objects WHERE remove_at <= $1) AS entries",
+    )
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    size(&row, "entries")
 }
 
 /// Entries that wait, whenever their time is.

@@ -16,6 +16,8 @@ use crate::oci::{
 /// A manifest as it is pulled: the exact bytes that were pushed, and what to call them.
 #[derive(Clone, Debug)]
 pub struct StoredManifest {
+    pub id: i64,
+    pub repository_id: i64,
     pub digest: Digest,
     pub media_type: MediaType,
     pub content: Bytes,
@@ -24,6 +26,8 @@ pub struct StoredManifest {
 impl StoredManifest {
     fn from_row(row: &AnyRow) -> Result<Self, MetadataError> {
         Ok(Self {
+            id: row.try_get("id")?,
+            repository_id: row.try_get("repository_id")?,
             digest: parsed(row, "digest")?,
             media_type: parsed(row, "media_type")?,
             content: row.try_get::<Vec<u8>, _>("content")?.into(),
@@ -73,7 +77,7 @@ pub async fn find_by_digest(
     digest: &Digest,
 ) -> Result<Option<FoundManifest>, MetadataError> {
     let row = sqlx::query(
-        "SELECT m.digest, m.media_type, r.read_enabled AS repository_read,
+        "SELECT m.id, m.repository_id, m.digest, m.media_type, r.read_enabled AS repository_read,
                 m.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content,
                 m.damaged_at
          FROM repositories r
@@ -94,7 +98,7 @@ pub async fn find_by_tag(
     tag: &Tag,
 ) -> Result<Option<FoundManifest>, MetadataError> {
     let row = sqlx::query(
-        "SELECT m.digest, m.media_type, r.read_enabled AS repository_read,
+        "SELECT m.id, m.repository_id, m.digest, m.media_type, r.read_enabled AS repository_read,
                 t.read_enabled AS tag_read, m.read_enabled AS manifest_read, m.content,
                 m.damaged_at
          FROM repositories r

@@ -8,14 +8,39 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::name_range::{Span, spans};
 use super::repositories::Repository;
-use super::rows::{like, like_itself, parsed, placeholders, size, size_to_sql};
+use super::rows::{like, like_itself, parsed, placeholders, size, size_or_null, size_to_sql};
 use super::{MetadataError, NameRange, Order, Place};
 use crate::oci::{Digest, RepositoryName, Tag};
 
-const REPOSITORY: &str = "\
-    SELECT id, name, created_at, updated_at, manifest_count, tag_count,
-           delete_enabled, write_enabled, read_enabled, list_enabled
-    FROM repositories WHERE list_enabled = 1 AND deleted_at IS NULL";
+const COLUMNS: &str = "\
+    id, name, created_at, updated_at, manifest_count, tag_count,
+    delete_enabled, write_enabled, read_enabled, list_enabled";
+
+const LISTED: &str = "list_enabled = 1 AND deleted_at IS NULL";
+
+/// What repositories are ordered by where it is not their name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Change,
+    /// Only repositories that were pulled.
+    Pull,
+}
+
+impl By {
+    fn time(self) -> &'static str {
+        match self {
+            Self::Change => "updated_at",
+            Self::Pull => "last_pulled_at",
+        }
+    }
+
+    fn tables(self) -> &'static str {
+        match self {
+            Self::Change => "repositories",
+            Self::Pull => "repository_pulls JOIN repositories ON id = repository_id",
+        }
+    }
+}
 
 /// Repositories that a list may show within any of `ranges`, at most `limit`, from the first after
 /// `place`; only those whose name holds `part`.
@@ -23,14 +48,14 @@ pub async fn repositories(
     connection: &mut AnyConnection,
     ranges: &[NameRange],
     part: &str,
-    order: Order,
+    (order, by): (Order, By),
     place: Option<Place>,
     limit: i64,
 ) -> Result<Vec<Repository>, MetadataError> {
     // Names have no capital letters; databases differ in whether LIKE minds them.
     let part = like(&part.to_ascii_lowercase());
     if order.is_by_time() {
-        repositories_by_time(connection, ranges, &part, order, place, limit).await
+        repositories_by_time(connection, ranges, &part, (order, by), place, limit).await
     } else {
         let last = place.map(|place| place.name);
         repositories_by_name(connection, ranges, &part, last.as_deref(), limit).await
@@ -45,7 +70,8 @@ async fn repositories_by_name(
     limit: i64,
 ) -> Result<Vec<Repository>, MetadataError> {
     let sql = format!(
-        "{REPOSITORY} AND name >= $1 AND name < $2 AND name LIKE $3 ESCAPE '!'
+        "SELECT {COLUMNS} FROM repositories
+         WHERE {LISTED} AND name >= $1 AND name < $2 AND name LIKE $3 ESCAPE '!'
          ORDER BY name LIMIT $4"
     );
     let mut found = Vec::new();
@@ -67,7 +93,7 @@ async fn repositories_by_time(
     connection: &mut AnyConnection,
     ranges: &[NameRange],
     part: &str,
-    order: Order,
+    (order, by): (Order, By),
     place: Option<Place>,
     limit: i64,
 ) -> Result<Vec<Repository>, MetadataError> {
@@ -81,10 +107,12 @@ async fn repositories_by_time(
         .map(|n| format!("(name >= ${} AND name < ${})", 5 + 2 * n, 6 + 2 * n))
         .collect();
     let sql = format!(
-        "{REPOSITORY} AND name LIKE $1 ESCAPE '!' AND {} AND ({}) ORDER BY {} LIMIT $3",
-        order.after("name", "updated_at"),
+        "SELECT {COLUMNS} FROM {}
+         WHERE {LISTED} AND name LIKE $1 ESCAPE '!' AND {} AND ({}) ORDER BY {} LIMIT $3",
+        by.tables(),
+        order.after("name", by.time()),
         visible.join(" OR "),
-        order.by("name", "updated_at"),
+        order.by("name", by.time()),
     );
     let query = sqlx::query(AssertSqlSafe(sql)).bind(part).bind(place.name).bind(limit);
     let mut query = query.bind(place.changed_at);
@@ -148,6 +176,7 @@ pub async fn sizes(
 /// What a list of tags tells of the manifest that a tag names.
 #[derive(Clone, Debug, Default)]
 pub struct ManifestGlance {
+    pub id: i64,
     pub media_type: String,
     pub artifact_type: Option<String>,
     pub config_media_type: Option<String>,
@@ -168,7 +197,7 @@ pub async fn glances(
     }
     let digests_list = placeholders(2, digests.len());
     let own = format!(
-        "SELECT digest AS parent, media_type, artifact_type, config_media_type, content_size,
+        "SELECT id, digest AS parent, media_type, artifact_type, config_media_type, content_size,
                 os, architecture
          FROM manifests WHERE repository_id = $1 AND digest IN ({digests_list})"
     );
@@ -191,6 +220,7 @@ pub async fn glances(
             glance.content_size += size(&row, "content_size")?;
             glance.platforms.extend(platform(&row)?);
             if !is_child {
+                glance.id = row.try_get("id")?;
                 glance.media_type = row.try_get("media_type")?;
                 glance.artifact_type = row.try_get("artifact_type")?;
                 glance.config_media_type = row.try_get("config_media_type")?;
@@ -362,6 +392,9 @@ pub struct UploadGlance {
     pub expires_at: i64,
     /// Until when the request holds that writes to it.
     pub lease_until: i64,
+    /// With what that request has sent so far, and with all that it is to send.
+    pub arrived: Option<u64>,
+    pub expected: Option<u64>,
 }
 
 /// Upload sessions that have not expired, the newest first, at most `limit`.
@@ -371,7 +404,8 @@ pub async fn uploads(
     limit: i64,
 ) -> Result<Vec<UploadGlance>, MetadataError> {
     let rows = sqlx::query(
-        "SELECT id, repository, actor, received, created_at, expires_at, lease_until
+        "SELECT id, repository, actor, received, created_at, expires_at, lease_until,
+                arrived, expected
          FROM uploads WHERE expires_at > $1 ORDER BY created_at DESC LIMIT $2",
     )
     .bind(now)
@@ -388,7 +422,26 @@ pub async fn uploads(
                 created_at: row.try_get("created_at")?,
                 expires_at: row.try_get("expires_at")?,
                 lease_until: row.try_get("lease_until")?,
+                arrived: size_or_null(row, "arrived")?,
+                expected: size_or_null(row, "expected")?,
             })
         })
         .collect()
+}
+
+/// Numbers that change with upload sessions: how many there are, how many receive, and the bytes.
+pub async fn uploads_mark(
+    connection: &mut AnyConnection,
+    now: i64,
+) -> Result<[i64; 3], MetadataError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS sessions,
+                COUNT(CASE WHEN lease_until > $1 THEN 1 END) AS receiving,
+                CAST(COALESCE(SUM(received + COALESCE(arrived, 0)), 0) AS BIGINT) AS bytes
+         FROM uploads WHERE expires_at > $1",
+    )
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    Ok([row.try_get("sessions")?, row.try_get("receiving")?, row.try_get("bytes")?])
 }

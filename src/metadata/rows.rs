@@ -31,6 +31,17 @@ pub(super) fn size(row: &AnyRow, column: &'static str) -> Result<u64, MetadataEr
     u64::try_from(value).map_err(|_| MetadataError::Damaged { column, value: value.to_string() })
 }
 
+/// As [`size`], if it is not NULL.
+pub(super) fn size_or_null(
+    row: &AnyRow,
+    column: &'static str,
+) -> Result<Option<u64>, MetadataError> {
+    match row.try_get::<Option<i64>, _>(column)? {
+        None => Ok(None),
+        Some(_) => size(row, column).map(Some),
+    }
+}
+
 /// A size as the database keeps it. Sizes above 2^63 are cut to it; no store holds such content.
 pub(super) fn size_to_sql(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)

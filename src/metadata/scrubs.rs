@@ -1,5 +1,5 @@
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::MetadataError;
@@ -63,6 +63,17 @@ pub struct Scrub {
     pub finished_at: Option<i64>,
     /// Until when somebody holds it.
     pub lease_until: i64,
+    /// Absent until it is counted, soon after the scrub began.
+    pub totals: Option<Totals>,
+}
+
+/// What there was to read when a scrub began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    pub blobs: u64,
+    pub manifests: u64,
+    /// Of the blobs.
+    pub bytes: u64,
 }
 
 impl Scrub {
@@ -78,6 +89,14 @@ impl Scrub {
             updated_at: row.try_get("updated_at")?,
             finished_at: row.try_get("finished_at")?,
             lease_until: row.try_get("lease_until")?,
+            totals: match row.try_get::<Option<i64>, _>("total_blobs")? {
+                None => None,
+                Some(_) => Some(Totals {
+                    blobs: size(row, "total_blobs")?,
+                    manifests: size(row, "total_manifests")?,
+                    bytes: size(row, "total_bytes")?,
+                }),
+            },
         })
     }
 }
@@ -95,21 +114,67 @@ pub struct Finding {
     pub found_at: i64,
 }
 
+const COLUMNS: &str = "\
+    id, phase, place, blobs, manifests, bytes, started_at, updated_at, finished_at, lease_until,
+    total_blobs, total_manifests, total_bytes";
+
 /// The last scrub, finished or not.
 pub async fn last(connection: &mut AnyConnection) -> Result<Option<Scrub>, MetadataError> {
-    let row = sqlx::query(
-        "SELECT id, phase, place, blobs, manifests, bytes, started_at, updated_at, finished_at,
-                lease_until
-         FROM scrubs ORDER BY id DESC LIMIT 1",
-    )
-    .fetch_optional(connection)
-    .await?;
+    let sql = format!("SELECT {COLUMNS} FROM scrubs ORDER BY id DESC LIMIT 1");
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(connection).await?;
     row.as_ref().map(Scrub::from_row).transpose()
 }
 
-/// Begins a scrub, and forgets what those before it found.
+/// The last scrub that came to its end.
+pub async fn last_finished(connection: &mut AnyConnection) -> Result<Option<Scrub>, MetadataError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM scrubs WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(connection).await?;
+    row.as_ref().map(Scrub::from_row).transpose()
+}
+
+/// Counts what there is to read.
+pub async fn totals(connection: &mut AnyConnection) -> Result<Totals, MetadataError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS blobs, CAST(COALESCE(SUM(size), 0) AS BIGINT) AS bytes,
+                (SELECT COUNT(*) FROM manifests) AS manifests
+         FROM blobs",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Totals {
+        blobs: size(&row, "blobs")?,
+        manifests: size(&row, "manifests")?,
+        bytes: size(&row, "bytes")?,
+    })
+}
+
+pub async fn set_totals(
+    connection: &mut AnyConnection,
+    id: i64,
+    totals: Totals,
+) -> Result<(), MetadataError> {
+    sqlx::query(
+        "UPDATE scrubs SET total_blobs = $2, total_manifests = $3, total_bytes = $4 WHERE id = $1",
+    )
+    .bind(id)
+    .bind(size_to_sql(totals.blobs))
+    .bind(size_to_sql(totals.manifests))
+    .bind(size_to_sql(totals.bytes))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Begins a scrub, and forgets what those before it found, but for the last that came to its end.
 pub async fn begin(connection: &mut AnyConnection, now: i64) -> Result<(), MetadataError> {
-    sqlx::query("DELETE FROM scrubs").execute(&mut *connection).await?;
+    sqlx::query(
+        "DELETE FROM scrubs WHERE finished_at IS NULL
+            OR id < (SELECT MAX(id) FROM scrubs WHERE finished_at IS NOT NULL)",
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query(
         "INSERT INTO scrubs (phase, place, started_at, updated_at) VALUES ('blobs', '', $1, $1)",
     )
@@ -209,6 +274,16 @@ pub async fn record(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// How much a scrub found that is not as it should be. What is sound again is no fault.
+pub async fn count_faults(
+    connection: &mut AnyConnection,
+    scrub_id: i64,
+) -> Result<u64, MetadataError> {
+    let sql = "SELECT count(*) AS faults FROM scrub_findings
+               WHERE scrub_id = $1 AND kind <> 'recovered'";
+    size(&sqlx::query(sql).bind(scrub_id).fetch_one(connection).await?, "faults")
 }
 
 /// Says `to` instead of `from` in what became of something.

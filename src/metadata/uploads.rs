@@ -153,7 +153,8 @@ pub async fn take_lease(
 ) -> Result<(), MetadataError> {
     sqlx::query(
         "UPDATE uploads
-         SET lease = $2, lease_until = $3, placed_digest = NULL, placed_location = NULL
+         SET lease = $2, lease_until = $3, placed_digest = NULL, placed_location = NULL,
+             arrived = NULL, expected = NULL
          WHERE id = $1",
     )
     .bind(id.to_string())
@@ -173,6 +174,15 @@ pub async fn forget_placed(connection: &mut AnyConnection, id: Uuid) -> Result<(
     Ok(())
 }
 
+/// What the request that holds a session has received, for those who look; it counts when it ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrival {
+    /// Bytes of the session with those of the request so far.
+    pub arrived: u64,
+    /// With all of the request, if the client said how many it sends.
+    pub expected: Option<u64>,
+}
+
 /// Holds a lease longer; whether it is still held.
 pub async fn renew_lease(
     connection: &mut AnyConnection,
@@ -180,14 +190,18 @@ pub async fn renew_lease(
     lease: Option<Uuid>,
     until: i64,
     expires_at: i64,
+    arrival: Arrival,
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(
-        "UPDATE uploads SET lease_until = $3, expires_at = $4 WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
+        "UPDATE uploads SET lease_until = $3, expires_at = $4, arrived = $5, expected = $6
+         WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(id.to_string())
     .bind(lease.map(|lease| lease.to_string()))
     .bind(until)
     .bind(expires_at)
+    .bind(size_to_sql(arrival.arrived))
+    .bind(arrival.expected.map(size_to_sql))
     .execute(connection)
     .await?;
     Ok(done.rows_affected() > 0)
@@ -228,7 +242,7 @@ pub async fn save(
     let done = sqlx::query(
         "UPDATE uploads
          SET received = $3, algorithm = $4, hash_state = $5, storage_handle = $6, expires_at = $7,
-             lease = NULL, lease_until = 0
+             lease = NULL, lease_until = 0, arrived = NULL, expected = NULL
          WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(upload.id.to_string())
@@ -251,7 +265,8 @@ pub async fn free_lease(
     expires_at: i64,
 ) -> Result<bool, MetadataError> {
     let done = sqlx::query(
-        "UPDATE uploads SET expires_at = $3, lease = NULL, lease_until = 0
+        "UPDATE uploads SET expires_at = $3, lease = NULL, lease_until = 0,
+                            arrived = NULL, expected = NULL
          WHERE id = $1 AND lease IS NOT DISTINCT FROM $2 AND expires_at > 0",
     )
     .bind(id.to_string())
@@ -363,7 +378,7 @@ pub async fn has_expired(connection: &mut AnyConnection, now: i64) -> Result<boo
 /// Frees every lease: at the start of the only process on this database nobody holds one.
 pub async fn free_leases(connection: &mut AnyConnection) -> Result<(), MetadataError> {
     sqlx::query(
-        "UPDATE uploads SET lease = NULL, lease_until = 0
+        "UPDATE uploads SET lease = NULL, lease_until = 0, arrived = NULL, expected = NULL
          WHERE lease IS NOT NULL OR lease_until > 0",
     )
     .execute(connection)

@@ -23,6 +23,7 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
+use super::gc_round::Round;
 use super::lease::after;
 use super::{Registry, RegistryError};
 use crate::metadata::doomed_objects::{self, DoomedObject};
@@ -69,6 +70,8 @@ impl std::ops::AddAssign for Collected {
 /// What became of a batch, and what is left to do when it is committed.
 #[derive(Default)]
 struct Reviewed {
+    /// Things that were looked at.
+    things: usize,
     collected: Collected,
     /// Bytes on the disk that were set aside.
     aside: Vec<Uuid>,
@@ -77,15 +80,25 @@ struct Reviewed {
 impl Registry {
     /// Looks at all that is due. A failure ends the work on a part, not the round; the last is given.
     pub async fn collect_garbage(&self) -> Result<Collected, RegistryError> {
-        let mut collected = Collected::default();
+        let round = Round::begin();
+        // Both go on: each may hold, or be next to get, the connection that the other waits for.
+        let result = tokio::select! {
+            result = self.collect_all(&round) => result,
+            never = self.follow_round(&round) => match never {},
+        };
+        self.end_round(&round, result.is_err()).await;
+        result.map(|()| round.collected())
+    }
+
+    async fn collect_all(&self, round: &Round) -> Result<(), RegistryError> {
         let mut result = Ok(());
         for kind in [Kind::Manifest, Kind::Link, Kind::Blob] {
-            result = result.and(self.review_all(kind, &mut collected).await);
+            result = result.and(self.review_all(kind, round).await);
         }
         if let Removal::ByKey(bucket) = self.store.removal() {
-            result = result.and(self.remove_objects(bucket, &mut collected).await);
+            result = result.and(self.remove_objects(bucket, round).await);
         }
-        result.map(|()| collected)
+        result
     }
 
     /// Lets all manifests without a tag be looked at, if such are to go: also those that lost their
@@ -104,7 +117,7 @@ impl Registry {
         Ok(garbage::waiting(&mut connection).await?)
     }
 
-    async fn review_all(&self, kind: Kind, collected: &mut Collected) -> Result<(), RegistryError> {
+    async fn review_all(&self, kind: Kind, round: &Round) -> Result<(), RegistryError> {
         let mut result = Ok(());
         loop {
             let now = now();
@@ -115,7 +128,7 @@ impl Registry {
             let reviewed = retry(async || self.review(kind, repository_id, now).await).await;
             match reviewed {
                 Ok(reviewed) => {
-                    *collected += reviewed.collected;
+                    round.add(reviewed.things, reviewed.collected);
                     self.remove_aside(&reviewed.aside).await;
                 }
                 Err(error) => {
@@ -147,7 +160,7 @@ impl Registry {
         };
         garbage::dequeue(&mut transaction, kind, repository_id, &ids, now).await?;
         transaction.commit().await?;
-        Ok(reviewed)
+        Ok(Reviewed { things: ids.len(), ..reviewed })
     }
 
     /// Leaves things for later that could not be looked at, so that others are.
@@ -306,7 +319,7 @@ impl Registry {
             bytes: due.iter().map(|blob| blob.size).sum(),
             ..Collected::default()
         };
-        Ok(Reviewed { collected, aside })
+        Ok(Reviewed { collected, aside, ..Reviewed::default() })
     }
 
     /// Removes files that were set aside. What cannot be removed is found later, as what is left of an
@@ -323,7 +336,7 @@ impl Registry {
     async fn remove_objects(
         &self,
         bucket: &BucketStore,
-        collected: &mut Collected,
+        round: &Round,
     ) -> Result<(), RegistryError> {
         loop {
             let objects = retry(async || self.take_objects().await).await?;
@@ -343,8 +356,9 @@ impl Registry {
             }
             doomed_objects::delete(&mut transaction, &objects).await?;
             transaction.commit().await?;
-            collected.blobs += objects.len() as u64;
-            collected.bytes += objects.iter().map(|object| object.size).sum::<u64>();
+            let bytes = objects.iter().map(|object| object.size).sum();
+            let blobs = objects.len() as u64;
+            round.add(objects.len(), Collected { blobs, bytes, ..Collected::default() });
         }
     }
 

@@ -188,7 +188,9 @@ async fn write(
     lease: Option<&Lease>,
 ) -> Result<UploadWriter, RegistryError> {
     let mut writer = writer.write(bytes).await?;
-    if let (Some(handle), Some(lease)) = (writer.news(), lease) {
+    let Some(lease) = lease else { return Ok(writer) };
+    lease.has_arrived(writer.written());
+    if let Some(handle) = writer.news() {
         lease.note(&handle).await?;
     }
     Ok(writer)

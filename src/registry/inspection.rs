@@ -3,6 +3,7 @@
 use super::manifests::{find_repository, manifest_unknown};
 use super::paging::PageSize;
 use super::{ManifestDetails, Page, Registry, RegistryError};
+use crate::metadata::pulls::{self, Pulls};
 use crate::metadata::search::{self, Criteria, FoundManifest, Usage};
 use crate::metadata::{self, NameRange};
 use crate::oci::{Descriptor, Digest, Reference, RepositoryName};
@@ -21,6 +22,7 @@ pub struct Inspection {
     pub config: Option<serde_json::Value>,
     pub referrers: Vec<Descriptor>,
     pub usage: Usage,
+    pub pulls: Pulls,
 }
 
 impl Registry {
@@ -45,7 +47,10 @@ impl Registry {
         )
         .await?;
         let usage = search::manifest_usage(&mut connection, details.record.id).await?;
-        Ok(Inspection { details, config, referrers, usage })
+        let id = details.record.id;
+        let mut pulls = pulls::of_manifests(&mut connection, &[id]).await?;
+        let pulls = pulls.remove(&id).unwrap_or_default();
+        Ok(Inspection { details, config, referrers, usage, pulls })
     }
 
     /// The digest that a reference stands for.

@@ -4,6 +4,7 @@
 //! Where there is one process only, its memory does ([`super::holders`]).
 
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::AnyConnection;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::RegistryError;
 use super::holders::Holder;
-use crate::metadata::uploads::{Placed, Upload};
+use crate::metadata::uploads::{Arrival, Placed, Upload};
 use crate::metadata::{self, Database, Transaction, now};
 
 /// The right to write to a session, until it is given back or runs out.
@@ -26,6 +27,8 @@ pub(super) struct Lease {
     pub session_life: Duration,
     /// Whether the row alone knows where the bytes are.
     pub needs_row: bool,
+    /// What has arrived of it, told with each renewal.
+    pub arrival: Mutex<Arrival>,
     /// Lets go of the session when it is dropped; none if others may work on it who would not end
     /// with this process.
     pub holder: Option<Holder>,
@@ -60,8 +63,23 @@ impl Lease {
         }
     }
 
+    fn lock_arrival(&self) -> MutexGuard<'_, Arrival> {
+        self.arrival.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how many bytes the session comes to when the request has sent all that it is to send.
+    pub fn expect(&self, bytes: Option<u64>) {
+        self.lock_arrival().expected = bytes;
+    }
+
+    /// Notes how many bytes the session has by now.
+    pub fn has_arrived(&self, bytes: u64) {
+        self.lock_arrival().arrived = bytes;
+    }
+
     pub async fn renew(&self) -> Result<(), RegistryError> {
         let now = now();
+        let arrival = *self.lock_arrival();
         let mut transaction = self.database.begin().await?;
         let held = metadata::uploads::renew_lease(
             &mut transaction,
@@ -69,6 +87,7 @@ impl Lease {
             self.token,
             after(now, self.life),
             after(now, self.session_life),
+            arrival,
         )
         .await?;
         self.commit(transaction).await?;
@@ -161,6 +180,7 @@ mod tests {
             life: Duration::from_millis(150),
             session_life: Duration::from_secs(60),
             needs_row: false,
+            arrival: Mutex::default(),
             holder: None,
         };
         let work = async {

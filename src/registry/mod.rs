@@ -8,6 +8,7 @@
 //! invisible first and are removed second. A crash in between leaves garbage, never a row without
 //! its bytes.
 
+mod activity;
 mod attributes;
 pub mod backup;
 mod blobs;
@@ -18,6 +19,7 @@ mod error;
 mod files;
 mod forecast;
 mod garbage;
+mod gc_round;
 mod held;
 mod history;
 mod holders;
@@ -36,12 +38,15 @@ mod platform;
 mod progress;
 mod promotion;
 mod publishing;
+mod pulls;
+mod samples;
 pub mod scrub;
 mod tags;
 mod uploads;
 
 use std::sync::Arc;
 
+pub use activity::{Activity, State};
 pub use deletion::RestoreManifest;
 pub use error::RegistryError;
 pub use forecast::{Finding, Forecast};
@@ -57,11 +62,12 @@ pub use overview::{RepositoryGlance, RepositoryList, TagGlance};
 pub use paging::Page;
 pub use progress::Progress;
 pub use promotion::Promotion;
-pub use uploads::ChunkRange;
+pub use uploads::{ChunkRange, Declared};
 
 use tokio::sync::Semaphore;
 
 use holders::Holders;
+use pulls::PullCounts;
 
 use crate::metadata::blobs::FoundBlob;
 use crate::metadata::manifests::FoundManifest;
@@ -84,6 +90,7 @@ pub struct Registry {
     holders: Option<Holders>,
     /// Turns of those that look into layers.
     listings: Arc<Semaphore>,
+    pulls: PullCounts,
 }
 
 impl Registry {
@@ -101,6 +108,7 @@ impl Registry {
             gc: Arc::new(settings.gc.clone()),
             policies: settings.policy.as_slice().into(),
             listings: Arc::new(Semaphore::new(layer_files::AT_ONCE)),
+            pulls: PullCounts::default(),
         }
     }
 }

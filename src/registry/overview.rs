@@ -6,10 +6,11 @@ use super::listing::find_manifest;
 use super::manifests::find_repository;
 use super::paging::PageSize;
 use super::{Page, Paging, Registry, RegistryError};
-use crate::metadata::overviews::{self, ManifestGlance, RepositorySpace, Space, UploadGlance};
+use crate::metadata::NameRange;
+use crate::metadata::overviews::{self, By, ManifestGlance, RepositorySpace, Space};
+use crate::metadata::pulls::{self, Pulls};
 use crate::metadata::repositories::Repository;
 use crate::metadata::tag_records::{self, TagRecord};
-use crate::metadata::{NameRange, now};
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// Namespaces that are shown beside a list, at most.
@@ -25,13 +26,15 @@ const LAYERS_LOOKED_UP: usize = 100;
 const SHARING_SHOWN: i64 = 5;
 
 /// Which repositories a list is to show.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RepositoryList {
     /// Empty for all, or a name that ends in a slash.
     pub namespace: String,
     /// Part of the name.
     pub part: String,
     pub paging: Paging,
+    /// What an order by time is about.
+    pub by: By,
 }
 
 #[derive(Clone, Debug)]
@@ -39,12 +42,15 @@ pub struct RepositoryGlance {
     pub repository: Repository,
     /// Bytes of all its blobs.
     pub size: u64,
+    pub pulls: Pulls,
 }
 
 #[derive(Clone, Debug)]
 pub struct TagGlance {
     pub record: TagRecord,
     pub manifest: ManifestGlance,
+    /// Of what it names, by whatever reference: clients that ask for the digest first pull by that.
+    pub pulls: Pulls,
 }
 
 impl Registry {
@@ -58,15 +64,17 @@ impl Registry {
         let ranges = within(visible, &list.namespace);
         let mut connection = self.database.read().await?;
         let place = list.paging.place_or_beginning();
-        let (order, rows) = (list.paging.order, size.rows());
+        let (order, rows) = ((list.paging.order, list.by), size.rows());
         let found =
             overviews::repositories(&mut connection, &ranges, &list.part, order, place, rows)
                 .await?;
         let Page { items, has_more } = size.page(found);
         let ids: Vec<_> = items.iter().map(|repository| repository.key.id).collect();
         let sizes = overviews::sizes(&mut connection, &ids).await?;
+        let pulls = pulls::of_repositories(&mut connection, &ids).await?;
         let items = items.into_iter().map(|repository| RepositoryGlance {
             size: sizes.get(&repository.key.id).copied().unwrap_or_default(),
+            pulls: pulls.get(&repository.key.id).copied().unwrap_or_default(),
             repository,
         });
         Ok(Page { items: items.collect(), has_more })
@@ -110,9 +118,12 @@ impl Registry {
         };
         let digests: Vec<_> = tags.items.iter().map(|tag| &tag.digest).collect();
         let glances = self.manifest_glances(repository, &digests).await?;
-        let items = tags.items.into_iter().map(|record| TagGlance {
-            manifest: glances.get(&record.digest).cloned().unwrap_or_default(),
-            record,
+        let ids: Vec<_> = glances.values().map(|glance| glance.id).collect();
+        let pulls = self.pulls_of_manifests(&ids).await?;
+        let items = tags.items.into_iter().map(|record| {
+            let manifest = glances.get(&record.digest).cloned().unwrap_or_default();
+            let pulls = pulls.get(&manifest.id).copied().unwrap_or_default();
+            TagGlance { manifest, pulls, record }
         });
         Ok(Page { items: items.collect(), has_more: tags.has_more })
     }
@@ -187,12 +198,6 @@ impl Registry {
         let mut connection = self.database.read().await?;
         let space = overviews::space(&mut connection).await?;
         Ok((space, overviews::largest(&mut connection, largest.into()).await?))
-    }
-
-    /// Uploads that are under way, the newest first.
-    pub async fn uploads(&self, limit: u32) -> Result<Vec<UploadGlance>, RegistryError> {
-        let mut connection = self.database.read().await?;
-        Ok(overviews::uploads(&mut connection, now(), limit.into()).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Upload sessions: a blob on its way in (distribution-spec, "Pushing blobs").
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use sqlx::AnyConnection;
@@ -35,6 +36,14 @@ impl ChunkRange {
     fn length(self) -> u64 {
         (self.last - self.first).saturating_add(1)
     }
+}
+
+/// What a request says of the body that it carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Declared {
+    pub range: Option<ChunkRange>,
+    /// In bytes.
+    pub length: Option<u64>,
 }
 
 /// What a body came to that was not taken in whole.
@@ -102,14 +111,14 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         id: Uuid,
-        range: Option<ChunkRange>,
+        declared: Declared,
         body: Incoming,
     ) -> Result<Upload, RegistryError> {
         let registry = self.clone();
         let repository = repository.clone();
         to_its_end(body, |body| async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
-            match registry.receive(&lease, &upload, range, body, None).await {
+            match registry.receive(&lease, &upload, declared, body, None).await {
                 Ok(writer) => registry.keep(lease, &upload, writer).await,
                 Err(failed) => Err(registry.fail(lease, &upload, failed).await?),
             }
@@ -124,7 +133,7 @@ impl Registry {
         &self,
         repository: &RepositoryName,
         id: Uuid,
-        range: Option<ChunkRange>,
+        declared: Declared,
         body: Incoming,
         digest: &Digest,
     ) -> Result<(), RegistryError> {
@@ -133,7 +142,7 @@ impl Registry {
         let digest = digest.clone();
         to_its_end(body, |body| async move {
             let (lease, upload) = registry.lease(&repository, id).await?;
-            match registry.receive(&lease, &upload, range, body, Some(&digest)).await {
+            match registry.receive(&lease, &upload, declared, body, Some(&digest)).await {
                 Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
                 Err(failed) => Err(registry.fail(lease, &upload, failed).await?),
             }
@@ -200,7 +209,8 @@ impl Registry {
         to_its_end(body, |body| async move {
             let upload = registry.start_upload(&repository, digest.algorithm(), &actor).await?;
             let (lease, upload) = registry.lease(&repository, upload.id).await?;
-            match registry.receive(&lease, &upload, None, body, Some(&digest)).await {
+            match registry.receive(&lease, &upload, Declared::default(), body, Some(&digest)).await
+            {
                 Ok(writer) => registry.publish(&repository, writer, &digest, lease).await,
                 Err(failed) => {
                     if let Some(mut writer) = failed.arrived {
@@ -330,6 +340,7 @@ impl Registry {
             life: Duration::from_secs(self.settings.upload_lease_seconds.into()),
             session_life: self.upload_expiry(),
             needs_row: self.store.needs_row(),
+            arrival: Mutex::default(),
             holder,
         }
     }
@@ -415,13 +426,14 @@ impl Registry {
         &self,
         lease: &Lease,
         upload: &Upload,
-        range: Option<ChunkRange>,
+        Declared { range, length }: Declared,
         body: Batches,
         expected: Option<&Digest>,
     ) -> Result<UploadWriter, Failed> {
         if range.is_some_and(|range| range.first != upload.received) {
             return Err(RegistryError::ChunkOutOfOrder { received: upload.received }.into());
         }
+        lease.expect(length.map(|length| upload.received.saturating_add(length)));
         let work = async {
             let writer = self.store.open_upload(session(upload, expected)).await?;
             ingest(writer, body, Some(lease), self.max_blob_bytes()).await

@@ -23,6 +23,9 @@ pub struct RegistrySettings {
     /// Days that deleted tags and manifests can be restored.
     #[serde(deserialize_with = "fields::between::<0, 3650, _, _>")]
     pub deleted_retention_days: u32,
+    /// Seconds for which pulls are counted in memory before the counts are kept; 0 counts none.
+    #[serde(deserialize_with = "fields::between::<0, 3600, _, _>")]
+    pub pull_count_seconds: u32,
     /// No limit if absent.
     #[serde(deserialize_with = "fields::optional_size")]
     pub max_blob_bytes: Option<u64>,
@@ -37,6 +40,7 @@ impl Default for RegistrySettings {
             upload_expiry_seconds: 24 * 3600,
             upload_lease_seconds: 15,
             deleted_retention_days: 7,
+            pull_count_seconds: 30,
             max_blob_bytes: None,
         }
     }

@@ -1,15 +1,12 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::get;
 use super::support::http::{OCI_INDEX, OCI_MANIFEST, expect, json_of, send};
 use super::support::{Http, Options, Orlop, digest_of};
 
 const REPOSITORY: &str = "team/app";
 const PATH: &str = "/api/v1/repositories/team%2Fapp";
-
-async fn get(http: &Http, path: &str) -> Value {
-    json_of(expect(http.get(path).await, StatusCode::OK).await).await
-}
 
 async fn roll_back(http: &Http, tag: &str, body: Value) -> reqwest::Response {
     let path = format!("{PATH}/tags/{tag}/rollback");

@@ -47,7 +47,7 @@ fn every_route_is_described() {
 const UNTOLD: &str = "positive_data_acceptance,negative_data_rejection,ignored_auth";
 
 /// Paths of content; the others are about who may do what.
-const CONTENT: &str = "^/api/v1/(repositories|search|promotions)";
+const CONTENT: &str = "^/api/v1/(repositories|search|promotions|storage)";
 
 #[tokio::test]
 async fn schemathesis_finds_no_answer_that_the_document_does_not_tell() {

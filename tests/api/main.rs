@@ -8,3 +8,24 @@ mod cli;
 mod content;
 mod description;
 mod promotion;
+mod pulls;
+mod storage;
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use support::Http;
+use support::http::{expect, json_of};
+
+async fn get(http: &Http, path: &str) -> Value {
+    json_of(expect(http.get(path).await, StatusCode::OK).await).await
+}
+
+async fn until(what: &str, mut question: impl AsyncFnMut() -> bool) {
+    let give_up_at = Instant::now() + Duration::from_secs(60);
+    while !question().await {
+        assert!(Instant::now() < give_up_at, "{what}: not within a minute");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -2,9 +2,11 @@
 //! complains, axe-core finds no serious fault, and what people do works. Pictures are left with the
 //! results of the run.
 
+use orlop::metadata::storage_samples::HOUR;
 use serde_json::{Value, json};
 
 use crate::samples::{artifact, digest, image, index, sbom, signature};
+use crate::storage::{past, round};
 use crate::support::{ADMIN, Options, Orlop, PASSWORD, Workspace, results};
 
 const REPOSITORY: &str = "team/shop";
@@ -26,6 +28,10 @@ async fn furnish(server: &Orlop) -> Vec<Value> {
     }});
     artifact(&http, &long, Some(&tag), "application/vnd.example", ("text/plain", b"hi"), more)
         .await;
+    past(server, 300).await;
+    round(server, 0, false).await;
+    round(server, HOUR, false).await;
+    round(server, 2 * HOUR, true).await;
     let page = |name: &str, path: String| json!({"name": name, "path": path});
     let (within, far) = (format!("/r/{REPOSITORY}/-"), format!("/r/{long}"));
     let manifest = digest(&packages);
@@ -49,6 +55,7 @@ async fn furnish(server: &Orlop) -> Vec<Value> {
         page("scope-maps", "/scope-maps".into()),
         page("audit", "/audit".into()),
         page("storage", "/storage".into()),
+        page("activity", "/storage/activity".into()),
     ]
 }
 

@@ -10,7 +10,7 @@ use crate::support::{Options, Orlop};
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The next event's data.
-async fn next(stream: &mut reqwest::Response, text: &mut String) -> String {
+pub async fn next(stream: &mut reqwest::Response, text: &mut String) -> String {
     let read = async {
         loop {
             if let Some((event, rest)) = text.split_once("\n\n") {

@@ -11,3 +11,4 @@ mod live;
 mod samples;
 mod security;
 mod site;
+mod storage;

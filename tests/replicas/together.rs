@@ -69,6 +69,25 @@ async fn an_upload_begins_on_one_server_goes_on_on_another_and_ends_on_a_third()
 }
 
 #[tokio::test]
+async fn pulls_at_several_servers_add_up() {
+    let Some(mut servers) = replicas(3).await else { return };
+    let digest = servers[0].http().push_artifact("a", "1", b"layer").await;
+    for (server, reference) in [(0, "1"), (1, "1"), (1, &*digest)] {
+        let path = format!("/v2/a/manifests/{reference}");
+        expect(servers[server].http().get(&path).await, StatusCode::OK).await;
+    }
+    // What each has counted it keeps when it stops.
+    for server in &mut servers[..2] {
+        assert!(server.stop().await.success());
+    }
+    for (path, pulls) in [("", 3), ("/tags/1", 2), ("/manifests/1", 3)] {
+        let path = format!("/api/v1/repositories/a{path}");
+        let shown = expect(servers[2].http().get(&path).await, StatusCode::OK).await;
+        assert_eq!(json_of(shown).await["pullCount"], pulls, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn servers_that_start_at_once_make_one_admin_and_one_key() {
     let Some(servers) = replicas(3).await else { return };
     let made = servers.iter().filter(|server| server.output().contains("The user admin was made"));

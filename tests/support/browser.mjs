@@ -121,6 +121,17 @@ await act('a push appears by itself', async () => {
   if (!shown) throw new Error('it did not');
 });
 
+await act('an upload appears by itself among what is under way', async () => {
+  await page.goto(`${plan.url}/storage`, { waitUntil: 'load' });
+  const authorization = 'Basic ' + Buffer.from(`${plan.name}:${plan.password}`).toString('base64');
+  let shown = false;
+  for (let n = 0; n < 20 && !shown; n++) {
+    await fetch(`${plan.url}/v2/live/upload-${n}/blobs/uploads/`, { method: 'POST', headers: { authorization } });
+    shown = await page.getByText(`live/upload-${n}`).waitFor({ timeout: 3000 }).then(() => true, () => false);
+  }
+  if (!shown) throw new Error('it did not');
+});
+
 await act('keyboard', async () => {
   await page.goto(`${plan.url}/`);
   await page.keyboard.press('Tab');

@@ -26,8 +26,13 @@ pub async fn list(
     let found = app.registry.manifest_records(&repository, &paging).await?;
     let last = found.items.last().filter(|_| found.has_more);
     let last = last.map(|item| (item.record.digest.to_string(), item.record.updated_at));
-    let manifests = found.items.into_iter();
-    let manifests = manifests.map(|item| ManifestSummary::new(item.record, item.tags)).collect();
+    let ids: Vec<_> = found.items.iter().map(|item| item.record.id).collect();
+    let pulls = app.registry.pulls_of_manifests(&ids).await?;
+    let manifests = found.items.into_iter().map(|item| {
+        let pulls = pulls.get(&item.record.id).copied().unwrap_or_default();
+        ManifestSummary::new(item.record, item.tags, pulls)
+    });
+    let manifests = manifests.collect();
     ordered_page(uri.path(), Manifests { manifests }, &paging, last)
 }
 

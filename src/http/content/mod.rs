@@ -1,4 +1,5 @@
-//! Management of content under `/api/v1/`: repositories, tags, manifests, search, promotion.
+//! Management of content under `/api/v1/`: repositories, tags, manifests, search,
+//! promotion, storage.
 //!
 //! A repository's name is one segment of a path, its slashes written `%2F`. [`NEEDS`] names what
 //! each route needs; a route that is missing there answers nobody. The handlers' annotations make
@@ -9,6 +10,7 @@ mod page;
 pub(super) mod promotions;
 mod repositories;
 mod search;
+mod storage;
 mod tags;
 pub(super) mod views;
 
@@ -44,6 +46,8 @@ pub const NEEDS: &Table<&str> = {
         // Each answers or does only what the caller may read or write.
         (Method::GET, SEARCH, InRegistry(RegistryAction::CatalogRead)),
         (Method::POST, PROMOTIONS, SignedIn),
+        (Method::GET, STORAGE_HISTORY, InRegistry(RegistryAction::Admin)),
+        (Method::GET, STORAGE_ACTIVITY, InRegistry(RegistryAction::Admin)),
     ]
 };
 
@@ -58,6 +62,8 @@ const MANIFESTS: &str = "/api/v1/repositories/{repository}/manifests";
 const MANIFEST: &str = "/api/v1/repositories/{repository}/manifests/{reference}";
 const SEARCH: &str = "/api/v1/search";
 const PROMOTIONS: &str = "/api/v1/promotions";
+const STORAGE_HISTORY: &str = "/api/v1/storage/history";
+const STORAGE_ACTIVITY: &str = "/api/v1/storage/activity";
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -75,6 +81,8 @@ pub fn routes() -> Router<App> {
         .route(MANIFEST, get(manifests::show).patch(manifests::update).delete(manifests::remove))
         .route(SEARCH, get(search::search))
         .route(PROMOTIONS, post(promotions::create))
+        .route(STORAGE_HISTORY, get(storage::history))
+        .route(STORAGE_ACTIVITY, get(storage::activity))
 }
 
 #[derive(OpenApi)]
@@ -97,6 +105,8 @@ pub fn routes() -> Router<App> {
         manifests::remove,
         search::search,
         promotions::create,
+        storage::history,
+        storage::activity,
     ),
     components(schemas(page::OrderView))
 )]

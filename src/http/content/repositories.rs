@@ -10,6 +10,7 @@ use crate::auth::Caller;
 use crate::http::App;
 use crate::http::attributes::ChangeAttributes;
 use crate::http::extract::{Body, Parameters, Path};
+use crate::metadata::repositories::Repository;
 use crate::oci::RepositoryName;
 
 /// List the repositories that you may read
@@ -35,7 +36,14 @@ pub async fn show(
     State(app): State<App>,
     Path(name): Path<RepositoryName>,
 ) -> Result<Json<RepositoryView>, Error> {
-    Ok(Json(app.registry.repository(&name).await?.into()))
+    let repository = app.registry.repository(&name).await?;
+    Ok(Json(view(&app, repository).await?))
+}
+
+async fn view(app: &App, repository: Repository) -> Result<RepositoryView, Error> {
+    let id = repository.key.id;
+    let mut pulls = app.registry.pulls_of_repositories(&[id]).await?;
+    Ok(RepositoryView::new(repository, pulls.remove(&id).unwrap_or_default()))
 }
 
 /// Lock or unlock a repository
@@ -50,7 +58,7 @@ pub async fn update(
     Body(changes): Body<ChangeAttributes>,
 ) -> Result<Json<RepositoryView>, Error> {
     let changed = app.registry.change_repository(&name, changes.into(), caller.name()).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(view(&app, changed).await?))
 }
 
 /// Delete a repository with everything in it

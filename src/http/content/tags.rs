@@ -12,6 +12,7 @@ use crate::auth::Caller;
 use crate::http::App;
 use crate::http::attributes::ChangeAttributes;
 use crate::http::extract::{Body, Parameters, Path};
+use crate::metadata::tag_records::TagRecord;
 use crate::oci::{Digest, RepositoryName, Tag};
 
 /// List the tags of a repository
@@ -28,7 +29,7 @@ pub async fn list(
     let found = app.registry.tag_records(&repository, None, &paging).await?;
     let last = found.items.last().filter(|_| found.has_more);
     let last = last.map(|tag| (tag.name.to_string(), tag.updated_at));
-    let tags = found.items.into_iter().map(TagView::from).collect();
+    let tags = views(&app, &repository, found.items).await?;
     ordered_page(uri.path(), Tags { tags }, &paging, last)
 }
 
@@ -41,7 +42,28 @@ pub async fn show(
     State(app): State<App>,
     Path((repository, tag)): Path<(RepositoryName, Tag)>,
 ) -> Result<Json<TagView>, Error> {
-    Ok(Json(app.registry.tag(&repository, &tag).await?.into()))
+    let found = app.registry.tag(&repository, &tag).await?;
+    Ok(Json(view(&app, &repository, found).await?))
+}
+
+async fn view(app: &App, repository: &RepositoryName, tag: TagRecord) -> Result<TagView, Error> {
+    let mut pulls = app.registry.pulls_of_tags(repository, &[&tag.name]).await?;
+    let pulls = pulls.remove(&tag.name).unwrap_or_default();
+    Ok(TagView::new(tag, pulls))
+}
+
+async fn views(
+    app: &App,
+    repository: &RepositoryName,
+    tags: Vec<TagRecord>,
+) -> Result<Vec<TagView>, Error> {
+    let names: Vec<_> = tags.iter().map(|tag| &tag.name).collect();
+    let mut pulls = app.registry.pulls_of_tags(repository, &names).await?;
+    let view = |tag: TagRecord| {
+        let pulls = pulls.remove(&tag.name).unwrap_or_default();
+        TagView::new(tag, pulls)
+    };
+    Ok(tags.into_iter().map(view).collect())
 }
 
 /// Lock or unlock a tag
@@ -57,7 +79,7 @@ pub async fn update(
     Body(changes): Body<ChangeAttributes>,
 ) -> Result<Json<TagView>, Error> {
     let changed = app.registry.change_tag(&repository, &tag, changes.into(), caller.name()).await?;
-    Ok(Json(changed.into()))
+    Ok(Json(view(&app, &repository, changed).await?))
 }
 
 /// Remove a tag; its manifest stays

@@ -9,6 +9,7 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::http::access::views::time;
 use crate::http::attributes::AttributesView;
 use crate::metadata::manifest_records::ManifestRecord;
+use crate::metadata::pulls::Pulls;
 use crate::metadata::repositories::Repository;
 use crate::metadata::search::{FoundManifest, Usage};
 use crate::metadata::tag_history::TagMove;
@@ -21,6 +22,22 @@ pub struct Repositories {
     pub repositories: Vec<String>,
 }
 
+/// How often something was pulled. Counts come in with some seconds of delay.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PullsView {
+    pull_count: u64,
+    /// Absent if it was never pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_pull_time: Option<String>,
+}
+
+impl From<Pulls> for PullsView {
+    fn from(pulls: Pulls) -> Self {
+        Self { pull_count: pulls.count, last_pull_time: pulls.last_at.map(time) }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryView {
@@ -30,17 +47,21 @@ pub struct RepositoryView {
     last_update_time: String,
     manifest_count: i64,
     tag_count: i64,
+    /// Of all its manifests, those that are gone included.
+    #[serde(flatten)]
+    pulls: PullsView,
     changeable_attributes: AttributesView,
 }
 
-impl From<Repository> for RepositoryView {
-    fn from(repository: Repository) -> Self {
+impl RepositoryView {
+    pub fn new(repository: Repository, pulls: Pulls) -> Self {
         Self {
             name: repository.name.to_string(),
             created_time: time(repository.created_at),
             last_update_time: time(repository.updated_at),
             manifest_count: repository.manifest_count,
             tag_count: repository.tag_count,
+            pulls: pulls.into(),
             changeable_attributes: repository.key.attributes.into(),
         }
     }
@@ -86,17 +107,21 @@ pub struct TagView {
     last_update_time: String,
     /// Whether a signature of its manifest is in the repository.
     signed: bool,
+    /// By this tag, whatever it named.
+    #[serde(flatten)]
+    pulls: PullsView,
     changeable_attributes: AttributesView,
 }
 
-impl From<TagRecord> for TagView {
-    fn from(tag: TagRecord) -> Self {
+impl TagView {
+    pub fn new(tag: TagRecord, pulls: Pulls) -> Self {
         Self {
             name: tag.name.to_string(),
             digest: tag.digest.to_string(),
             created_time: time(tag.created_at),
             last_update_time: time(tag.updated_at),
             signed: tag.is_signed,
+            pulls: pulls.into(),
             changeable_attributes: tag.attributes.into(),
         }
     }
@@ -166,11 +191,14 @@ pub struct ManifestSummary {
     created_time: String,
     last_update_time: String,
     tags: Vec<String>,
+    /// By its digest and by all tags.
+    #[serde(flatten)]
+    pulls: PullsView,
     changeable_attributes: AttributesView,
 }
 
 impl ManifestSummary {
-    pub fn new(record: ManifestRecord, tags: Vec<Tag>) -> Self {
+    pub fn new(record: ManifestRecord, tags: Vec<Tag>, pulls: Pulls) -> Self {
         Self {
             digest: record.digest.to_string(),
             media_type: record.media_type.to_string(),
@@ -184,6 +212,7 @@ impl ManifestSummary {
             created_time: time(record.created_at),
             last_update_time: time(record.updated_at),
             tags: tags.iter().map(ToString::to_string).collect(),
+            pulls: pulls.into(),
             changeable_attributes: record.attributes.into(),
         }
     }
@@ -252,12 +281,12 @@ pub struct ManifestView {
 
 impl From<Inspection> for ManifestView {
     fn from(inspection: Inspection) -> Self {
-        let Inspection { details, config, referrers, usage } = inspection;
+        let Inspection { details, config, referrers, usage, pulls } = inspection;
         let views = |descriptors: Vec<Descriptor>| {
             descriptors.into_iter().map(DescriptorView::from).collect()
         };
         Self {
-            summary: ManifestSummary::new(details.record, details.tags),
+            summary: ManifestSummary::new(details.record, details.tags, pulls),
             annotations: details.manifest.annotations,
             config: details.manifest.config.map(Into::into),
             config_content: config,

@@ -62,7 +62,8 @@ fn past(seconds: i64) -> String {
     if seconds < 10 { "just now".into() } else { format!("{} ago", span(seconds)) }
 }
 
-fn span(seconds: i64) -> String {
+/// As in `3 hours`.
+pub fn span(seconds: i64) -> String {
     const UNITS: [(i64, &str); 6] = [
         (365 * 86_400, "year"),
         (30 * 86_400, "month"),

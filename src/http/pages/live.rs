@@ -53,6 +53,16 @@ pub async fn repository(
     })
 }
 
+pub async fn activity(
+    State(app): State<App>,
+    stopping: Option<Extension<Stopping>>,
+) -> Result<Response, PageError> {
+    follow(stopping, move || {
+        let registry = app.registry.clone();
+        async move { registry.activity_mark().await }
+    })
+}
+
 fn follow<F>(
     stopping: Option<Extension<Stopping>>,
     look: impl Fn() -> F + Send + Sync + 'static,

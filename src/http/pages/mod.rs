@@ -120,6 +120,8 @@ pub const NEEDS: &Table<&str> = {
         (Method::POST, "/scope-maps/{name}/delete", ADMIN),
         (Method::GET, "/audit", ADMIN),
         (Method::GET, "/storage", ADMIN),
+        (Method::GET, "/storage/activity", ADMIN),
+        (Method::GET, "/storage/events", ADMIN),
     ]
 };
 
@@ -135,6 +137,8 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(access_routes())
         .route("/audit", get(audit::list))
         .route("/storage", get(storage::show))
+        .route("/storage/activity", get(storage::activity::show))
+        .route("/storage/events", get(live::activity))
         .route_layer(from_fn_with_state(app.clone(), guard))
         // Every name of a repository holds what a router would take for further segments.
         .route("/r/{*rest}", any(async move |request| in_repository(inside, request).await))

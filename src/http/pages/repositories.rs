@@ -10,6 +10,7 @@ use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
 use crate::metadata::Order;
+use crate::metadata::overviews::By;
 use crate::registry::{Paging, RepositoryGlance, RepositoryList};
 
 const PAGE: u64 = 50;
@@ -28,6 +29,7 @@ struct RepositoriesPage<'a> {
     next: Option<String>,
     by_name: String,
     by_time: String,
+    by_pull: String,
 }
 
 struct Namespace {
@@ -56,7 +58,7 @@ impl Default for Query {
 
 impl Query {
     fn order(&self) -> Order {
-        if self.sort == "new" { Order::NewestFirst } else { Order::Name }
+        if self.sort == "new" || self.sort == "pulled" { Order::NewestFirst } else { Order::Name }
     }
 
     /// Empty, or with a slash at its end.
@@ -74,7 +76,8 @@ impl Query {
     fn list(&self) -> RepositoryList {
         let last = (!self.last.is_empty()).then(|| self.last.clone());
         let paging = Paging { order: self.order(), n: Some(PAGE), last, last_changed_at: self.at };
-        RepositoryList { namespace: self.namespace(), part: self.q.trim().to_owned(), paging }
+        let by = if self.sort == "pulled" { By::Pull } else { By::Change };
+        RepositoryList { namespace: self.namespace(), part: self.q.trim().to_owned(), paging, by }
     }
 }
 
@@ -94,7 +97,11 @@ pub async fn list(
     };
     let last = found.items.last().filter(|_| found.has_more);
     let next = last.map(|last| {
-        let (name, at) = (last.repository.name.as_str(), last.repository.updated_at.to_string());
+        let at = match list.by {
+            By::Change => last.repository.updated_at,
+            By::Pull => last.pulls.last_at.unwrap_or_default(),
+        };
+        let (name, at) = (last.repository.name.as_str(), at.to_string());
         let at = if query.order().is_by_time() { &*at } else { "" };
         query.url(&list.namespace, &query.sort, name, at)
     });
@@ -112,6 +119,7 @@ pub async fn list(
         next,
         by_name: query.url(&list.namespace, "", "", ""),
         by_time: query.url(&list.namespace, "new", "", ""),
+        by_pull: query.url(&list.namespace, "pulled", "", ""),
         query: &query,
     })
 }

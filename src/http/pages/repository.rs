@@ -11,6 +11,7 @@ use super::repositories::parts;
 use super::{assets, format};
 use crate::http::App;
 use crate::metadata::Order;
+use crate::metadata::pulls::Pulls;
 use crate::metadata::repositories::Repository;
 use crate::metadata::search::Usage;
 use crate::oci::RepositoryName;
@@ -26,6 +27,7 @@ struct RepositoryPage<'a> {
     namespaces: Vec<(&'a str, String)>,
     repository: Repository,
     usage: Usage,
+    pulls: Pulls,
     query: &'a Query,
     tags: Vec<TagGlance>,
     is_first: bool,
@@ -95,6 +97,8 @@ pub async fn show(
     let repository = app.registry.repository(&name).await?;
     let found = app.registry.tag_glances(&name, query.q.trim(), &query.paging()).await?;
     let usage = app.registry.repository_usage(&name).await?;
+    let id = repository.key.id;
+    let pulls = app.registry.pulls_of_repositories(&[id]).await?.remove(&id).unwrap_or_default();
     let last = found.items.last().filter(|_| found.has_more);
     let next = last.map(|last| {
         let at = last.record.updated_at.to_string();
@@ -109,6 +113,7 @@ pub async fn show(
         locks: Lock::all(&repository.key.attributes),
         repository,
         usage,
+        pulls,
         tags: found.items,
         is_first: query.last.is_empty(),
         first: query.url(&name, &query.sort, "", ""),

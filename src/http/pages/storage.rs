@@ -1,20 +1,26 @@
+pub mod activity;
+mod history;
+mod plot;
+
 use std::borrow::Borrow;
 
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use serde::Deserialize;
 
+use self::activity::Activity;
+use self::history::History;
 use super::error::PageError;
+use super::extract::Parameters;
 use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
-use crate::metadata::now;
-use crate::metadata::overviews::{RepositorySpace, Space, UploadGlance};
+use crate::metadata::overviews::{RepositorySpace, Space};
 use crate::registry::Forecast;
 
 const LARGEST: u32 = 50;
-const UPLOADS: u32 = 100;
 const FINDINGS: usize = 50;
 
 #[derive(Template)]
@@ -23,10 +29,10 @@ struct StoragePage<'a> {
     visit: &'a Visit,
     space: Space,
     largest: Vec<RepositorySpace>,
-    uploads: Vec<UploadGlance>,
+    activity: Activity,
+    history: History,
     /// What the collector is going to remove.
     garbage: Forecast,
-    now: i64,
 }
 
 impl StoragePage<'_> {
@@ -43,12 +49,20 @@ impl StoragePage<'_> {
     }
 }
 
+#[derive(Deserialize)]
+pub struct Query {
+    /// How far back the plots go.
+    days: Option<u32>,
+}
+
 pub async fn show(
     State(app): State<App>,
     Extension(visit): Extension<Visit>,
+    Parameters(Query { days }): Parameters<Query>,
 ) -> Result<Response, PageError> {
     let (space, largest) = app.registry.space(LARGEST).await?;
-    let uploads = app.registry.uploads(UPLOADS).await?;
+    let activity = Activity::read(&app.registry).await?;
+    let history = History::read(&app.registry, days).await?;
     let garbage = app.registry.garbage_forecast(FINDINGS).await?;
-    page(&StoragePage { visit: &visit, space, largest, uploads, garbage, now: now() })
+    page(&StoragePage { visit: &visit, space, largest, activity, history, garbage })
 }

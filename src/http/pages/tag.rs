@@ -10,6 +10,7 @@ use super::page::{Visit, page};
 use super::repository::Lock;
 use super::{assets, format};
 use crate::http::App;
+use crate::metadata::pulls::Pulls;
 use crate::metadata::tag_history::TagMove;
 use crate::metadata::tag_records::TagRecord;
 use crate::oci::{Digest, RepositoryName, Tag};
@@ -26,6 +27,7 @@ struct TagPage<'a> {
     /// None if the tag is deleted.
     record: Option<TagRecord>,
     locks: Vec<Lock>,
+    pulls: Pulls,
     moves: Vec<TagMove>,
     next: Option<String>,
 }
@@ -63,6 +65,7 @@ pub async fn show(
         Err(RegistryError::ManifestUnknown { .. }) if !found.items.is_empty() => None,
         Err(error) => return Err(error.into()),
     };
+    let pulls = app.registry.pulls_of_tags(&name, &[&tag]).await?;
     let last = found.items.last().filter(|_| found.has_more);
     let next = last.map(|last| {
         let last = last.number.to_string();
@@ -74,6 +77,7 @@ pub async fn show(
         tag: &tag,
         locks: record.as_ref().map(|record| Lock::all(&record.attributes)).unwrap_or_default(),
         record,
+        pulls: pulls.get(&tag).copied().unwrap_or_default(),
         moves: found.items,
         next,
     })

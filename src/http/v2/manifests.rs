@@ -35,6 +35,9 @@ pub async fn get(
     if is_cached(asked, &manifest.digest) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
+    if !asked.is_head() {
+        asked.app.registry.count_pull(&manifest, reference);
+    }
     let about_body = [
         (header::CONTENT_TYPE, ascii(&manifest.media_type)),
         (header::CONTENT_LENGTH, HeaderValue::from(manifest.content.len())),

@@ -10,7 +10,7 @@ use crate::http::dispatch::{Asked, ascii};
 use crate::http::{Error, upload_range};
 use crate::metadata::uploads::Upload;
 use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::registry::{ChunkRange, Incoming};
+use crate::registry::{Declared, Incoming};
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
@@ -86,8 +86,8 @@ pub async fn patch(
     id: Uuid,
     body: Incoming,
 ) -> Result<Response, Error> {
-    let range = chunk_range(asked)?;
-    let upload = asked.app.registry.append_upload(repository, id, range, body).await?;
+    let declared = declared(asked)?;
+    let upload = asked.app.registry.append_upload(repository, id, declared, body).await?;
     Ok(accepted(StatusCode::ACCEPTED, &upload))
 }
 
@@ -103,8 +103,8 @@ pub async fn put(
         return Err(Error::bad_request("DIGEST_INVALID", message));
     };
     let digest = Digest::parse(digest)?;
-    let range = chunk_range(asked)?;
-    asked.app.registry.finish_upload(repository, id, range, body, &digest).await?;
+    let declared = declared(asked)?;
+    asked.app.registry.finish_upload(repository, id, declared, body, &digest).await?;
     Ok(created(repository, &digest))
 }
 
@@ -118,13 +118,15 @@ pub async fn delete(
 }
 
 /// The bytes that the body is to be, if the client says so.
-fn chunk_range(asked: &Asked<'_>) -> Result<Option<ChunkRange>, Error> {
-    let Some(text) = asked.header(header::CONTENT_RANGE) else { return Ok(None) };
-    // Some clients close with an empty body and say so in their own ways.
-    let is_empty = asked.header(header::CONTENT_LENGTH) == Some("0");
+fn declared(asked: &Asked<'_>) -> Result<Declared, Error> {
+    let length = asked.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+    let Some(text) = asked.header(header::CONTENT_RANGE) else {
+        return Ok(Declared { range: None, length });
+    };
     match parse_chunk(text) {
-        Some(range) => Ok(Some(range)),
-        None if is_empty => Ok(None),
+        Some(range) => Ok(Declared { range: Some(range), length }),
+        // Some clients close with an empty body and say so in their own ways.
+        None if length == Some(0) => Ok(Declared { range: None, length }),
         None => {
             let message = format!("Content-Range {text:?} is not of the form FIRST-LAST");
             Err(Error::bad_request("BLOB_UPLOAD_INVALID", message))

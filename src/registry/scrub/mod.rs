@@ -121,6 +121,9 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     async fn run(&mut self) -> Result<(), ScrubError> {
+        if self.scrub.totals.is_none() {
+            self.count().await?;
+        }
         loop {
             match self.scrub.phase {
                 Phase::Blobs => self.blobs().await?,
@@ -139,6 +142,16 @@ impl Pass<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Notes what there is to read, for those who look how far it is.
+    async fn count(&mut self) -> Result<(), ScrubError> {
+        let totals = scrubs::totals(&mut *self.database().read().await?).await?;
+        let mut transaction = self.database().begin().await?;
+        scrubs::set_totals(&mut transaction, self.scrub.id, totals).await?;
+        transaction.commit().await?;
+        self.scrub.totals = Some(totals);
+        Ok(())
     }
 
     /// Notes that all up to `place` was looked at.

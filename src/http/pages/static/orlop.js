@@ -73,10 +73,12 @@ function prepare(part) {
 function follow(address) {
   const part = document.querySelector("[data-refresh]");
   if (!part) return;
+  // A part that has a page of its own changes often: nobody wants to hear of each time.
+  const own = part.dataset.refresh;
   const events = new EventSource(address);
   let known = null;
   events.addEventListener("change", async (event) => {
-    if (known !== null && known !== event.data && (await refresh(location.href, part.id))) {
+    if (known !== null && known !== event.data && (await refresh(own || location.href, part.id)) && !own) {
       announce("The list has changed");
     }
     known = event.data;
