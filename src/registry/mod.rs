@@ -13,6 +13,7 @@ pub mod backup;
 mod blobs;
 mod catalog;
 mod copy;
+mod counts;
 mod deletion;
 mod error;
 mod files;
@@ -37,6 +38,7 @@ mod progress;
 mod promotion;
 mod publishing;
 pub mod scrub;
+mod space;
 mod tags;
 mod uploads;
 
@@ -57,11 +59,13 @@ pub use overview::{RepositoryGlance, RepositoryList, TagGlance};
 pub use paging::Page;
 pub use progress::Progress;
 pub use promotion::Promotion;
+pub use space::SpaceReport;
 pub use uploads::ChunkRange;
 
 use tokio::sync::Semaphore;
 
 use holders::Holders;
+use space::SpaceCounts;
 
 use crate::metadata::blobs::FoundBlob;
 use crate::metadata::manifests::FoundManifest;
@@ -84,6 +88,7 @@ pub struct Registry {
     holders: Option<Holders>,
     /// Turns of those that look into layers.
     listings: Arc<Semaphore>,
+    space_counts: SpaceCounts,
 }
 
 impl Registry {
@@ -101,6 +106,7 @@ impl Registry {
             gc: Arc::new(settings.gc.clone()),
             policies: settings.policy.as_slice().into(),
             listings: Arc::new(Semaphore::new(layer_files::AT_ONCE)),
+            space_counts: SpaceCounts::default(),
         }
     }
 }

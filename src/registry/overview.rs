@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::join_all;
+
 use super::listing::find_manifest;
 use super::manifests::find_repository;
 use super::paging::PageSize;
+use super::space::is_large;
 use super::{Page, Paging, Registry, RegistryError};
-use crate::metadata::overviews::{self, ManifestGlance, RepositorySpace, Space, UploadGlance};
+use crate::metadata::overviews::{self, ManifestGlance, UploadGlance};
 use crate::metadata::repositories::Repository;
 use crate::metadata::tag_records::{self, TagRecord};
 use crate::metadata::{NameRange, now};
@@ -37,8 +40,8 @@ pub struct RepositoryList {
 #[derive(Clone, Debug)]
 pub struct RepositoryGlance {
     pub repository: Repository,
-    /// Bytes of all its blobs.
-    pub size: u64,
+    /// Bytes of all its blobs; none while they are counted for the first time.
+    pub size: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,11 +66,21 @@ impl Registry {
             overviews::repositories(&mut connection, &ranges, &list.part, order, place, rows)
                 .await?;
         let Page { items, has_more } = size.page(found);
-        let ids: Vec<_> = items.iter().map(|repository| repository.key.id).collect();
+        let small = items.iter().filter(|repository| !is_large(repository));
+        let ids: Vec<_> = small.map(|repository| repository.key.id).collect();
         let sizes = overviews::sizes(&mut connection, &ids).await?;
-        let items = items.into_iter().map(|repository| RepositoryGlance {
-            size: sizes.get(&repository.key.id).copied().unwrap_or_default(),
-            repository,
+        drop(connection);
+        let large = items.iter().filter(|repository| is_large(repository));
+        let usages = join_all(large.map(|repository| async move {
+            let usage = self.last_usage(repository).await?;
+            Ok((repository.key.id, usage.map(|usage| usage.size)))
+        }));
+        let large = usages.await.into_iter().collect::<Result<HashMap<_, _>, RegistryError>>()?;
+        let items = items.into_iter().map(|repository| {
+            let id = repository.key.id;
+            let size = large.get(&id).copied();
+            let size = size.unwrap_or_else(|| Some(sizes.get(&id).copied().unwrap_or_default()));
+            RepositoryGlance { repository, size }
         });
         Ok(Page { items: items.collect(), has_more })
     }
@@ -177,16 +190,6 @@ impl Registry {
     pub async fn changed_at(&self) -> Result<i64, RegistryError> {
         let mut connection = self.database.read().await?;
         Ok(overviews::any_changed_at(&mut connection).await?.unwrap_or_default())
-    }
-
-    /// The space that all takes, and the repositories that take the most of it.
-    pub async fn space(
-        &self,
-        largest: u32,
-    ) -> Result<(Space, Vec<RepositorySpace>), RegistryError> {
-        let mut connection = self.database.read().await?;
-        let space = overviews::space(&mut connection).await?;
-        Ok((space, overviews::largest(&mut connection, largest.into()).await?))
     }
 
     /// Uploads that are under way, the newest first.

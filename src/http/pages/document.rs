@@ -11,7 +11,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::packages::{Package, packages};
+pub use self::packages::Package;
+use self::packages::{Packages, packages};
 use self::statement::Statement;
 use super::error::PageError;
 use super::extract::{Parameters, Path};
@@ -68,6 +69,14 @@ pub fn is_readable(media_type: &str, size: u64) -> bool {
             .iter()
             .any(|part| media_type.contains(part));
     is_text && size <= MAX_BYTES
+}
+
+/// The SBOM that a document is, or that it states as an attestation.
+pub fn sbom(document: &Value) -> Option<Packages> {
+    match Statement::read(document) {
+        Some(statement) => packages(&statement.predicate),
+        None => packages(document),
+    }
 }
 
 pub async fn show(

@@ -1,4 +1,5 @@
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
@@ -10,19 +11,20 @@ use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
 use crate::metadata::now;
-use crate::metadata::overviews::{RepositorySpace, Space, UploadGlance};
-use crate::registry::Forecast;
+use crate::metadata::overviews::UploadGlance;
+use crate::registry::{Forecast, SpaceReport};
 
-const LARGEST: u32 = 50;
 const UPLOADS: u32 = 100;
 const FINDINGS: usize = 50;
+/// Things of each kind among which they are looked for, so that the page is quick.
+const CONSIDERED: u32 = 5000;
 
 #[derive(Template)]
 #[template(path = "storage.html")]
 struct StoragePage<'a> {
     visit: &'a Visit,
-    space: Space,
-    largest: Vec<RepositorySpace>,
+    /// None while it is counted for the first time.
+    report: Option<Arc<SpaceReport>>,
     uploads: Vec<UploadGlance>,
     /// What the collector is going to remove.
     garbage: Forecast,
@@ -32,14 +34,16 @@ struct StoragePage<'a> {
 impl StoragePage<'_> {
     /// A part of what the largest repository takes, in thousandths.
     fn part(&self, size: impl Borrow<u64>) -> u128 {
-        let most = self.largest.first().map_or(0, |largest| largest.size);
+        let largest = self.report.as_ref().and_then(|report| report.largest.first());
+        let most = largest.map_or(0, |largest| largest.size);
         (u128::from(*size.borrow()) * 1000).checked_div(u128::from(most)).unwrap_or_default()
     }
 
     /// What sharing blobs saves.
     fn saved(&self) -> u64 {
-        let shown = self.space.size - self.space.deleted_size - self.space.unused_size;
-        self.space.unshared_size.saturating_sub(shown)
+        let space = self.report.as_ref().map(|report| report.space).unwrap_or_default();
+        let shown = space.size.saturating_sub(space.deleted_size + space.unused_size);
+        space.unshared_size.saturating_sub(shown)
     }
 }
 
@@ -47,8 +51,8 @@ pub async fn show(
     State(app): State<App>,
     Extension(visit): Extension<Visit>,
 ) -> Result<Response, PageError> {
-    let (space, largest) = app.registry.space(LARGEST).await?;
+    let report = app.registry.space().await;
     let uploads = app.registry.uploads(UPLOADS).await?;
-    let garbage = app.registry.garbage_forecast(FINDINGS).await?;
-    page(&StoragePage { visit: &visit, space, largest, uploads, garbage, now: now() })
+    let garbage = app.registry.garbage_forecast(FINDINGS, CONSIDERED).await?;
+    page(&StoragePage { visit: &visit, report, uploads, garbage, now: now() })
 }

@@ -42,6 +42,9 @@ impl Statement {
     }
 
     pub fn title(&self) -> String {
+        if self.predicate_type.contains("sigstore.dev/cosign/sign") {
+            return "Signature by cosign".into();
+        }
         let kind = if self.predicate_type.contains("slsa.dev/provenance") {
             "SLSA provenance"
         } else if self.predicate_type.contains("vuln") {
