@@ -294,11 +294,17 @@ fn widths(layers: &[Descriptor]) -> Vec<u64> {
     let least = (WHOLE / 4).checked_div(count).unwrap_or(0).min(8);
     let rest = WHOLE - least * count;
     let total: u128 = layers.iter().map(|layer| u128::from(layer.size)).sum();
-    let share = |size: u64| {
-        let part = (u128::from(size) * u128::from(rest)).checked_div(total).unwrap_or(0);
-        u64::try_from(part).unwrap_or(0)
-    };
-    layers.iter().map(|layer| least + share(layer.size)).collect()
+    let mut size = 0;
+    let mut end = 0;
+    let mut widths = Vec::new();
+    for (layer, n) in layers.iter().zip(1..) {
+        size += u128::from(layer.size);
+        // From sums, so that what is rounded off does not add up.
+        let share = (size * u128::from(rest)).checked_div(total).unwrap_or(0);
+        let start = std::mem::replace(&mut end, least * n + u64::try_from(share).unwrap_or(rest));
+        widths.push(end - start);
+    }
+    widths
 }
 
 fn annotation(descriptor: &Descriptor, name: &str) -> Option<String> {
@@ -379,6 +385,45 @@ impl Referrer {
                 .into(),
             created: annotation(descriptor, "org.opencontainers.image.created"),
             children: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::MediaType;
+
+    #[test]
+    fn the_parts_of_a_picture_fill_it_and_none_is_too_small_to_see() {
+        for sizes in [vec![5], vec![1, 1, 1], vec![1, 1_000_000_000], (1..=48).collect()] {
+            let layer = |size| Descriptor {
+                media_type: MediaType::parse("text/plain").unwrap(),
+                digest: Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap(),
+                size,
+                artifact_type: None,
+                annotations: None,
+                platform: None,
+            };
+            let widths = widths(&sizes.iter().copied().map(layer).collect::<Vec<_>>());
+            assert_eq!(widths.iter().sum::<u64>(), 1000, "{sizes:?}");
+            assert!(widths.iter().all(|width| *width >= 5), "{widths:?}");
+        }
+        assert_eq!(widths(&[]), []);
+    }
+
+    #[test]
+    fn archives_are_told_by_their_type_or_file_name() {
+        let cases = [
+            ("application/vnd.oci.image.layer.v1.tar+gzip", None, true),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", None, true),
+            ("application/gzip", Some("a/files.tgz"), true),
+            ("application/octet-stream", Some("files.tar.zst"), true),
+            ("application/vnd.wasm.content.layer.v1+wasm", Some("add.wasm"), false),
+            ("application/vnd.star", Some("guitar"), false),
+        ];
+        for (media_type, title, expected) in cases {
+            assert_eq!(is_archive(media_type, title), expected, "{media_type} {title:?}");
         }
     }
 }

@@ -121,7 +121,9 @@ pub async fn show(
         let pairs = [("q", &*query.q), ("skip", &*skip), ("from", &*query.from)];
         format::with_query(&format::within(&name, "documents", &digest), &pairs)
     });
-    let text = if rows.is_some() { None } else { Some(shown(json.as_ref(), &bytes)) };
+    // Of an attestation what it states, which is packed in what is signed.
+    let stated = statement.as_ref().map(|statement| &statement.text);
+    let text = rows.is_none().then(|| shown(stated.or(json.as_ref()), &bytes));
     let is_cut = text.as_ref().is_some_and(|text| text.len() > MAX_TEXT);
     let text = text.map(|mut text| {
         text.truncate(text.floor_char_boundary(MAX_TEXT));

@@ -198,6 +198,8 @@ async fn what_is_attached_to_a_signed_image_is_shown_and_pulled() {
     assert_eq!(page["keys"]["Builder"], "https://ci.example/runner");
     assert_eq!(page["keys"]["Build type"], "https://ci.example/build/v1");
     assert_eq!(page["keys"]["Invocation"], "run-7");
+    // What is stated can be read, though it is packed in what is signed.
+    holds(page, r#""invocationId": "run-7""#);
     assert!(page["keys"]["About"].as_str().unwrap().ends_with(digest), "{page}");
     let page = &seen["real-signature"];
     assert_eq!(page["heading"], "Signature by cosign");

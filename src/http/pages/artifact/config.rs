@@ -5,6 +5,9 @@ use serde_json::Value;
 /// Entries of the history that are shown.
 const STEPS_SHOWN: usize = 150;
 
+/// What builders write that give no time, so that the same content has the same digest.
+const NO_TIME: &str = "0001-01-01T";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     pub platform: String,
@@ -44,7 +47,7 @@ impl Config {
         let labels = config["Labels"].as_object().into_iter().flatten();
         Self {
             platform: platform.join("/"),
-            created: text(&value["created"]),
+            created: text(&value["created"]).filter(|time| !time.starts_with(NO_TIME)),
             author: text(&value["author"]),
             user: text(&config["User"]),
             working_dir: text(&config["WorkingDir"]),
