@@ -25,10 +25,10 @@ pub const RARE_TYPE: &str = "application/vnd.example.rare";
 const CHUNK: i64 = 50_000;
 
 /// Numbers up to a million in another order, so that no list is in the order of its rows.
-const SHUFFLED: &str = "((i * 7919) % 1000003)";
+pub const SHUFFLED: &str = "((i * 7919) % 1000003)";
 
 /// Text with the number at its end, filled up with zeros to a length.
-fn numbered(prefix: &str, number: &str, length: usize) -> String {
+pub fn numbered(prefix: &str, number: &str, length: usize) -> String {
     let zeros = "0".repeat(length);
     format!(
         "'{prefix}' || substr('{zeros}', 1, {length} - length(CAST({number} AS TEXT))) \
@@ -156,13 +156,23 @@ pub async fn fill(database: &Database, size: Size) {
         let cache = sqlx::query("PRAGMA cache_size = -1000000");
         cache.execute(&mut *transaction).await.expect("SQLite takes it");
     }
+    run(database, &statements(size)).await;
+    if database.is_shared() {
+        // As the server does by itself some time after so many changes.
+        let mut connection = database.read().await.expect("the database is there");
+        sqlx::query("VACUUM ANALYZE").execute(&mut *connection).await.expect("it can be analysed");
+    }
+}
+
+/// Runs statements that make rows from the numbers `n (i)`, each for so many numbers.
+pub async fn run(database: &Database, statements: &[(String, i64)]) {
     // How the two write bytes.
     let bytes = if database.is_shared() { "BYTEA '\\x" } else { "x'" };
     let now = now().to_string();
-    for (statement, count) in statements(size) {
+    for (statement, count) in statements {
         let statement = statement.replace("{now}", &now).replace("{x}'", bytes);
-        for first in (1..=count).step_by(CHUNK as usize) {
-            let last = count.min(first + CHUNK - 1);
+        for first in (1..=*count).step_by(CHUNK as usize) {
+            let last = (*count).min(first + CHUNK - 1);
             let sql = format!(
                 "WITH RECURSIVE n (i) AS (
                      SELECT CAST({first} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {last})
@@ -173,10 +183,5 @@ pub async fn fill(database: &Database, size: Size) {
             done.unwrap_or_else(|error| panic!("{error}: {statement:.300}"));
             transaction.commit().await.expect("the database is there");
         }
-    }
-    if database.is_shared() {
-        // As the server does by itself some time after so many changes.
-        let mut connection = database.read().await.expect("the database is there");
-        sqlx::query("VACUUM ANALYZE").execute(&mut *connection).await.expect("it can be analysed");
     }
 }

@@ -45,7 +45,7 @@ impl Gc {
         let store = BlobStore::open(&settings.storage).await?;
         let registry = Registry::new(database.clone(), store, &settings);
         if self.dry_run {
-            let forecast = registry.garbage_forecast(self.limit).await?;
+            let forecast = registry.garbage_forecast(self.limit, u32::MAX).await?;
             show_findings(&forecast.findings, self.output);
             if forecast.has_more {
                 eprintln!("There is more: --limit shows it.");

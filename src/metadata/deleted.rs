@@ -144,6 +144,55 @@ pub async fn manifests(
     rows.iter().map(ManifestRecord::from_row).collect()
 }
 
+/// Tags deleted before `place` but after `since`, the newest first, at most `limit`.
+pub async fn latest_tags(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    since: i64,
+    place: &Place,
+    limit: i64,
+) -> Result<Vec<DeletedTag>, MetadataError> {
+    let rows = sqlx::query(
+        "SELECT name, digest, deleted_at FROM deleted_tags
+         WHERE repository_id = $1 AND (deleted_at, name) < ($2, $3) AND deleted_at > $5
+         ORDER BY deleted_at DESC, name DESC LIMIT $4",
+    )
+    .bind(repository_id)
+    .bind(place.changed_at)
+    .bind(&place.name)
+    .bind(limit)
+    .bind(since)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(DeletedTag::from_row).collect()
+}
+
+/// Manifests deleted before `place` but after `since`, the newest first, at most `limit`.
+pub async fn latest_manifests(
+    connection: &mut AnyConnection,
+    repository_id: i64,
+    since: i64,
+    place: &Place,
+    limit: i64,
+) -> Result<Vec<ManifestRecord>, MetadataError> {
+    let sql = format!(
+        "SELECT {} FROM manifests
+         WHERE repository_id = $1 AND deleted_at IS NOT NULL AND (deleted_at, digest) < ($2, $3)
+           AND deleted_at > $5
+         ORDER BY deleted_at DESC, digest DESC LIMIT $4",
+        manifest_records::COLUMNS
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(repository_id)
+        .bind(place.changed_at)
+        .bind(&place.name)
+        .bind(limit)
+        .bind(since)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(ManifestRecord::from_row).collect()
+}
+
 /// Repositories within any of `ranges` that were deleted since `since`, in ASCII order, at most
 /// `limit`, from the first after `last`.
 pub async fn repositories(

@@ -64,6 +64,16 @@ impl Part {
         Self::Objects,
     ];
 
+    /// As what it waits in the queue, if it does.
+    fn queued(self) -> Option<&'static str> {
+        match self {
+            Self::Manifests => Some("manifest"),
+            Self::Links => Some("link"),
+            Self::Blobs => Some("blob"),
+            Self::DeletedManifests | Self::DeletedLinks | Self::Objects => None,
+        }
+    }
+
     fn sql(self) -> &'static str {
         match self {
             Self::DeletedManifests => {
@@ -87,9 +97,11 @@ impl Part {
                 "SELECT r.name AS repository, m.digest, m.size, q.review_at AS at,
                         m.updated_at AS since,
                         CAST(CASE WHEN m.subject_digest IS NULL THEN 0 ELSE 1 END AS BIGINT) AS flag
-                 FROM gc_queue q JOIN manifests m ON m.id = q.target_id
+                 FROM (SELECT target_id, review_at FROM gc_queue WHERE kind = 'manifest'
+                       ORDER BY review_at LIMIT $2) q
+                 JOIN manifests m ON m.id = q.target_id
                  JOIN repositories r ON r.id = m.repository_id
-                 WHERE q.kind = 'manifest' AND m.deleted_at IS NULL
+                 WHERE m.deleted_at IS NULL
                    AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)
                    AND NOT EXISTS (
                        SELECT 1 FROM manifest_references x
@@ -107,11 +119,12 @@ impl Part {
                             SELECT 1 FROM repository_blobs o WHERE o.blob_id = l.blob_id
                               AND o.repository_id <> l.repository_id) THEN 1 ELSE 0 END AS BIGINT)
                           AS flag
-                 FROM gc_queue q
+                 FROM (SELECT repository_id, target_id, review_at FROM gc_queue
+                       WHERE kind = 'link' ORDER BY review_at LIMIT $2) q
                  JOIN repository_blobs l
                    ON l.repository_id = q.repository_id AND l.blob_id = q.target_id
                  JOIN repositories r ON r.id = l.repository_id JOIN blobs b ON b.id = l.blob_id
-                 WHERE q.kind = 'link' AND l.deleted_at IS NULL
+                 WHERE l.deleted_at IS NULL
                    AND NOT EXISTS (
                        SELECT 1 FROM manifest_references x
                        WHERE x.repository_id = l.repository_id AND x.blob_id = l.blob_id)
@@ -121,8 +134,10 @@ impl Part {
                 "SELECT CAST(NULL AS TEXT) AS repository, b.digest, b.size, q.review_at AS at,
                         b.created_at AS since,
                         CAST(CASE b.state WHEN 'deleting' THEN 1 ELSE 0 END AS BIGINT) AS flag
-                 FROM gc_queue q JOIN blobs b ON b.id = q.target_id
-                 WHERE q.kind = 'blob' AND NOT EXISTS (
+                 FROM (SELECT target_id, review_at FROM gc_queue WHERE kind = 'blob'
+                       ORDER BY review_at LIMIT $2) q
+                 JOIN blobs b ON b.id = q.target_id
+                 WHERE NOT EXISTS (
                      SELECT 1 FROM repository_blobs l WHERE l.blob_id = b.id)
                  ORDER BY q.review_at LIMIT $1"
             }
@@ -135,12 +150,30 @@ impl Part {
     }
 }
 
-/// The first `limit` of a part, by their time.
+/// The first `limit` of a part, by their time, among the `considered` next ones that wait to be looked
+/// at: most of those need not be garbage.
 pub async fn list(
     connection: &mut AnyConnection,
     part: Part,
     limit: i64,
+    considered: i64,
 ) -> Result<Vec<Waiting>, MetadataError> {
-    let rows = sqlx::query(part.sql()).bind(limit).fetch_all(connection).await?;
+    let mut query = sqlx::query(part.sql()).bind(limit);
+    if part.queued().is_some() {
+        query = query.bind(considered);
+    }
+    let rows = query.fetch_all(connection).await?;
     rows.iter().map(Waiting::from_row).collect()
+}
+
+/// Whether more than `considered` of a part wait to be looked at.
+pub async fn has_more(
+    connection: &mut AnyConnection,
+    part: Part,
+    considered: i64,
+) -> Result<bool, MetadataError> {
+    let Some(kind) = part.queued() else { return Ok(false) };
+    let sql = "SELECT target_id FROM gc_queue WHERE kind = $1 ORDER BY review_at LIMIT 1 OFFSET $2";
+    let next = sqlx::query(sql).bind(kind).bind(considered).fetch_optional(connection).await?;
+    Ok(next.is_some())
 }

@@ -233,9 +233,10 @@ pub async fn glances(
 fn platform(row: &AnyRow) -> Result<Option<String>, MetadataError> {
     let os: Option<String> = row.try_get("os")?;
     let architecture: Option<String> = row.try_get("architecture")?;
-    // Builders mark what is no image, such as attestations, as of an unknown platform.
-    Ok(match (os, architecture) {
-        (Some(os), Some(architecture)) if os != "unknown" => Some(format!("{os}/{architecture}")),
+    // Builders mark what is no image, such as attestations, as of an unknown platform or of none.
+    Ok(match (os.as_deref(), architecture) {
+        (Some("unknown" | ""), _) => None,
+        (Some(os), Some(architecture)) => Some(format!("{os}/{architecture}")),
         _ => None,
     })
 }

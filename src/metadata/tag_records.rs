@@ -34,6 +34,7 @@ impl TagRecord {
 }
 
 /// Signatures refer to their subject, or older ones of cosign stand under a tag made of its digest.
+/// Sigstore's bundles may be attestations instead, as the type of their predicate tells.
 ///
 /// The `OFFSET` keeps PostgreSQL from looking for the signatures of all tags at once, by a hash of
 /// the table, to show a page of them.
@@ -53,6 +54,9 @@ const COLUMNS: &str = "\
           AND s.deleted_at IS NULL
           AND s.artifact_type >= 'application/vnd.dev.sigstore.bundle'
           AND s.artifact_type < 'application/vnd.dev.sigstore.bundlf'
+          AND (s.annotations IS NULL
+               OR s.annotations NOT LIKE '%dev.sigstore.bundle.predicateType%'
+               OR s.annotations LIKE '%https://sigstore.dev/cosign/sign/%')
         LIMIT 1 OFFSET 0
     ) OR EXISTS (
         SELECT 1 FROM tags s

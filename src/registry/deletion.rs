@@ -103,6 +103,37 @@ impl Registry {
         Ok(size.page(deleted::manifests(&mut connection, id, &place, size.rows()).await?))
     }
 
+    /// Deleted tags, the newest first, from the first after `place`.
+    pub async fn latest_deleted_tags(
+        &self,
+        repository: &RepositoryName,
+        n: u64,
+        place: Option<Place>,
+    ) -> Result<Page<DeletedTag>, RegistryError> {
+        let size = PageSize::asked(Some(n));
+        let mut connection = self.database.read().await?;
+        let id = find_deleted_or_not(&mut connection, repository).await?;
+        let (since, place) = (self.restorable_since(), place.unwrap_or_else(latest));
+        let found = deleted::latest_tags(&mut connection, id, since, &place, size.rows()).await?;
+        Ok(size.page(found))
+    }
+
+    /// Deleted manifests, the newest first, from the first after `place`.
+    pub async fn latest_deleted_manifests(
+        &self,
+        repository: &RepositoryName,
+        n: u64,
+        place: Option<Place>,
+    ) -> Result<Page<ManifestRecord>, RegistryError> {
+        let size = PageSize::asked(Some(n));
+        let mut connection = self.database.read().await?;
+        let id = find_deleted_or_not(&mut connection, repository).await?;
+        let (since, place) = (self.restorable_since(), place.unwrap_or_else(latest));
+        let found =
+            deleted::latest_manifests(&mut connection, id, since, &place, size.rows()).await?;
+        Ok(size.page(found))
+    }
+
     /// Makes a deleted manifest visible again, or one of its deleted tags, or both; the repository
     /// too, if it was deleted.
     pub async fn restore_manifest(
@@ -254,6 +285,11 @@ impl Registry {
         let beginning = Place { name: "~".into(), changed_at: since };
         place.filter(|place| place.changed_at > since).unwrap_or(beginning)
     }
+}
+
+/// The place after which a list of the newest begins.
+fn latest() -> Place {
+    Place { name: String::new(), changed_at: i64::MAX }
 }
 
 fn locked(item: Item) -> RegistryError {

@@ -28,14 +28,21 @@ pub struct Forecast {
 }
 
 impl Registry {
-    /// What is going to be removed by what is known now, at most about `limit`.
-    pub async fn garbage_forecast(&self, limit: usize) -> Result<Forecast, RegistryError> {
+    /// What is going to be removed by what is known now, at most about `limit`, among the
+    /// `considered` next things of each kind that wait to be looked at.
+    pub async fn garbage_forecast(
+        &self,
+        limit: usize,
+        considered: u32,
+    ) -> Result<Forecast, RegistryError> {
         let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let considered = i64::from(considered);
         let mut connection = self.database.read().await?;
         let mut forecast = Forecast::default();
         for part in Part::ALL {
-            let waiting = garbage_forecast::list(&mut connection, part, rows).await?;
-            forecast.has_more |= waiting.len() > limit;
+            let waiting = garbage_forecast::list(&mut connection, part, rows, considered).await?;
+            forecast.has_more |= waiting.len() > limit
+                || garbage_forecast::has_more(&mut connection, part, considered).await?;
             let findings = waiting.into_iter().filter_map(|waiting| self.finding(part, waiting));
             forecast.findings.extend(findings);
         }

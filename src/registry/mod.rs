@@ -14,6 +14,7 @@ pub mod backup;
 mod blobs;
 mod catalog;
 mod copy;
+mod counts;
 mod deletion;
 mod error;
 mod files;
@@ -41,6 +42,7 @@ mod publishing;
 mod pulls;
 mod samples;
 pub mod scrub;
+mod space;
 mod tags;
 mod uploads;
 
@@ -62,12 +64,14 @@ pub use overview::{RepositoryGlance, RepositoryList, TagGlance};
 pub use paging::Page;
 pub use progress::Progress;
 pub use promotion::Promotion;
+pub use space::SpaceReport;
 pub use uploads::{ChunkRange, Declared};
 
 use tokio::sync::Semaphore;
 
 use holders::Holders;
 use pulls::PullCounts;
+use space::SpaceCounts;
 
 use crate::metadata::blobs::FoundBlob;
 use crate::metadata::manifests::FoundManifest;
@@ -91,6 +95,7 @@ pub struct Registry {
     /// Turns of those that look into layers.
     listings: Arc<Semaphore>,
     pulls: PullCounts,
+    space_counts: SpaceCounts,
 }
 
 impl Registry {
@@ -109,6 +114,7 @@ impl Registry {
             policies: settings.policy.as_slice().into(),
             listings: Arc::new(Semaphore::new(layer_files::AT_ONCE)),
             pulls: PullCounts::default(),
+            space_counts: SpaceCounts::default(),
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::join_all;
+
 use super::listing::find_manifest;
 use super::manifests::find_repository;
 use super::paging::PageSize;
+use super::space::is_large;
 use super::{Page, Paging, Registry, RegistryError};
 use crate::metadata::NameRange;
-use crate::metadata::overviews::{self, By, ManifestGlance, RepositorySpace, Space};
+use crate::metadata::overviews::{self, By, ManifestGlance};
 use crate::metadata::pulls::{self, Pulls};
 use crate::metadata::repositories::Repository;
 use crate::metadata::tag_records::{self, TagRecord};
@@ -40,8 +43,8 @@ pub struct RepositoryList {
 #[derive(Clone, Debug)]
 pub struct RepositoryGlance {
     pub repository: Repository,
-    /// Bytes of all its blobs.
-    pub size: u64,
+    /// Bytes of all its blobs; none while they are counted for the first time.
+    pub size: Option<u64>,
     pub pulls: Pulls,
 }
 
@@ -69,13 +72,24 @@ impl Registry {
             overviews::repositories(&mut connection, &ranges, &list.part, order, place, rows)
                 .await?;
         let Page { items, has_more } = size.page(found);
-        let ids: Vec<_> = items.iter().map(|repository| repository.key.id).collect();
+        let small = items.iter().filter(|repository| !is_large(repository));
+        let ids: Vec<_> = small.map(|repository| repository.key.id).collect();
         let sizes = overviews::sizes(&mut connection, &ids).await?;
-        let pulls = pulls::of_repositories(&mut connection, &ids).await?;
-        let items = items.into_iter().map(|repository| RepositoryGlance {
-            size: sizes.get(&repository.key.id).copied().unwrap_or_default(),
-            pulls: pulls.get(&repository.key.id).copied().unwrap_or_default(),
-            repository,
+        let all: Vec<_> = items.iter().map(|repository| repository.key.id).collect();
+        let pulls = pulls::of_repositories(&mut connection, &all).await?;
+        drop(connection);
+        let large = items.iter().filter(|repository| is_large(repository));
+        let usages = join_all(large.map(|repository| async move {
+            let usage = self.last_usage(repository).await?;
+            Ok((repository.key.id, usage.map(|usage| usage.size)))
+        }));
+        let large = usages.await.into_iter().collect::<Result<HashMap<_, _>, RegistryError>>()?;
+        let items = items.into_iter().map(|repository| {
+            let id = repository.key.id;
+            let size = large.get(&id).copied();
+            let size = size.unwrap_or_else(|| Some(sizes.get(&id).copied().unwrap_or_default()));
+            let pulls = pulls.get(&id).copied().unwrap_or_default();
+            RepositoryGlance { repository, size, pulls }
         });
         Ok(Page { items: items.collect(), has_more })
     }
@@ -188,16 +202,6 @@ impl Registry {
     pub async fn changed_at(&self) -> Result<i64, RegistryError> {
         let mut connection = self.database.read().await?;
         Ok(overviews::any_changed_at(&mut connection).await?.unwrap_or_default())
-    }
-
-    /// The space that all takes, and the repositories that take the most of it.
-    pub async fn space(
-        &self,
-        largest: u32,
-    ) -> Result<(Space, Vec<RepositorySpace>), RegistryError> {
-        let mut connection = self.database.read().await?;
-        let space = overviews::space(&mut connection).await?;
-        Ok((space, overviews::largest(&mut connection, largest.into()).await?))
     }
 }
 

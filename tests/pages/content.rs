@@ -1,4 +1,4 @@
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::samples::{artifact, digest, image, index, sbom, signature};
@@ -97,8 +97,8 @@ async fn an_image_is_shown_with_all_that_belongs_to_it() {
     let host = server.host();
     for command in [
         format!("docker pull {host}/team/app:1.0"),
-        format!("podman pull {host}/team/app:1.0 --tls-verify=false"),
-        format!("oras pull {host}/team/app:1.0 --plain-http"),
+        format!("podman pull --tls-verify=false {host}/team/app:1.0"),
+        format!("oras copy {host}/team/app:1.0 --from-plain-http --to-oci-layout app:1.0"),
     ] {
         page.holds(&command);
     }
@@ -164,7 +164,59 @@ async fn commands_fit_the_kind_of_artifact() {
     page.holds(&format!("helm pull oci://{host}/charts/web --version 0.1.0 --plain-http"));
     page.lacks("docker pull");
     let page = site.shown("/r/files/notes/-/manifests/1").await;
-    page.holds(&format!("oras pull {host}/files/notes:1 --plain-http")).lacks("docker pull");
+    // Without names of files, oras can take it only as it is.
+    let copy = format!("oras copy {host}/files/notes:1 --from-plain-http --to-oci-layout notes:1");
+    page.holds(&copy).lacks("docker pull");
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_listed_page_by_page_the_newest_first() {
+    let server = Orlop::start(Options::default()).await;
+    let http = server.http();
+    let mut names: Vec<_> = (0..120).map(|n| format!("v{n:03}")).collect();
+    for name in &names {
+        small(&http, "many/gone", name).await;
+    }
+    for name in &names {
+        let digest =
+            expect(http.head(&format!("/v2/many/gone/manifests/{name}")).await, StatusCode::OK);
+        let digest = digest.await.headers()["docker-content-digest"].to_str().unwrap().to_owned();
+        let delete = http.request(Method::DELETE, &format!("/v2/many/gone/manifests/{digest}"));
+        expect(delete.send().await.unwrap(), StatusCode::ACCEPTED).await;
+    }
+    names.reverse();
+    let site = Site::admin(&server).await;
+    for (button, rows) in [
+        ("Older tags", "Restore<span class=\"unseen\"> v"),
+        ("Older manifests", "<td data-label=\"Kind\">"),
+    ] {
+        let (mut next, mut found, mut counts) =
+            ("/r/many/gone/-/deleted".to_owned(), Vec::new(), Vec::new());
+        loop {
+            let page = site.shown(&next).await;
+            found.extend(
+                page.text
+                    .split("<tr><td class=\"name\">v")
+                    .skip(1)
+                    .map(|rest| format!("v{}", &rest[..3])),
+            );
+            counts.push(page.text.matches(rows).count());
+            if !page.text.contains(&format!("{button}</a>")) {
+                break;
+            }
+            next = page.link(button);
+        }
+        assert_eq!(counts, [50, 50, 20], "{button}");
+        // The other list stays at its first page meanwhile.
+        if button == "Older tags" {
+            assert_eq!(found, names);
+        }
+    }
+    let page =
+        site.shown("/r/many/gone/-/deleted?tag=v000&tag_at=1&manifest=x&manifest_at=1").await;
+    page.holds("There is no more.").holds("The newest</a>");
+    let odd = site.get("/r/many/gone/-/deleted?tag_at=yesterday").await;
+    assert_eq!(odd.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod acts;
 mod browser;
 mod content;
 mod live;
+mod real;
 mod samples;
 mod security;
 mod site;

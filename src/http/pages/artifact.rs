@@ -11,8 +11,10 @@ use http::header;
 pub use self::config::{Config, Step};
 use super::error::PageError;
 use super::extract::Path;
+use super::kind::{self, Kind};
 use super::page::{Visit, page};
-use super::repository::{Lock, pull_commands};
+use super::pull::{Command, Pull, TITLE};
+use super::repository::Lock;
 use super::{assets, document, format, markdown};
 use crate::http::App;
 use crate::metadata::overviews::ManifestGlance;
@@ -31,6 +33,9 @@ const REFERRERS_FOLLOWED: usize = 20;
 /// Layers and children that the page lists.
 const PARTS_SHOWN: usize = 120;
 
+/// The path of a file of a model, as ModelPack's tools give it.
+const MODEL_PATH: &str = "org.cncf.model.filepath";
+
 /// Annotations and labels that the page lists, and characters of each.
 const TEXTS_SHOWN: usize = 100;
 const TEXT_SHOWN: usize = 1000;
@@ -46,10 +51,12 @@ struct ArtifactPage<'a> {
     reference: &'a str,
     digest: &'a Digest,
     found: &'a Inspection,
-    kind: String,
-    commands: Vec<(&'static str, String)>,
+    kind: Kind,
+    commands: Vec<Command>,
     platforms: Vec<Child>,
     config: Option<Config>,
+    /// What the config of anything but an image says.
+    settings: Vec<(String, String)>,
     layers: Vec<Layer>,
     /// Of all layers together.
     layers_size: u64,
@@ -65,7 +72,7 @@ struct ArtifactPage<'a> {
 struct Child {
     digest: Digest,
     platform: String,
-    kind: String,
+    kind: Kind,
     size: u64,
     is_here: bool,
 }
@@ -114,7 +121,8 @@ impl Layer {
 /// Something that refers to the manifest, with what refers to it in turn.
 pub struct Referrer {
     pub digest: Digest,
-    pub kind: String,
+    pub kind: Kind,
+    /// The type of what it states, or its own.
     pub artifact_type: String,
     pub created: Option<String>,
     pub children: Vec<Self>,
@@ -129,10 +137,11 @@ pub async fn show(
     let found = app.registry.inspect(&name, &Reference::parse(&reference)?, may_pull).await?;
     let record = &found.details.record;
     let manifest = &found.details.manifest;
-    let kind = kind_of(&found);
-    let config = match (&found.config, kind.as_str()) {
-        (Some(config), "Image") => Some(Config::read(config)),
-        _ => None,
+    let kind = Kind::of_manifest(&found);
+    let (config, settings) = match &found.config {
+        Some(config) if kind == Kind::Image => (Some(Config::read(config)), Vec::new()),
+        Some(config) if !has_config_of_image(&found) => (None, config::settings(config)),
+        _ => (None, Vec::new()),
     };
     let pretty = if may_pull { pretty(&app.registry, &name, &record.digest).await? } else { None };
     let readme = readme(&app.registry, &name, &found, may_pull).await?;
@@ -143,7 +152,8 @@ pub async fn show(
         name: &name,
         reference: &reference,
         digest: &record.digest,
-        commands: pull_commands(&visit, &name, &reference, &kind),
+        commands: Pull { name: &name, reference: &reference, kind, layers: &manifest.layers }
+            .commands(&visit),
         platforms: children(&app.registry, &name, &manifest.manifests).await?,
         layers: layers(&app.registry, &name, &found, config.as_ref()).await?,
         layers_size: manifest.layers.iter().map(|layer| layer.size).sum(),
@@ -155,6 +165,7 @@ pub async fn show(
         readme,
         pretty,
         config,
+        settings,
         kind,
         found: &found,
     })
@@ -170,10 +181,10 @@ pub async fn raw(
     Ok((kind, manifest.content).into_response())
 }
 
-pub fn kind_of(found: &Inspection) -> String {
-    let record = &found.details.record;
-    let (artifact, config) = (record.artifact_type.as_deref(), record.config_media_type.as_deref());
-    format::kind(artifact, config, record.media_type.as_str())
+/// What is no image has the config of one where a tool knew no other.
+fn has_config_of_image(found: &Inspection) -> bool {
+    let config_type = found.details.record.config_media_type.as_deref();
+    Kind::of_types(None, config_type, "") == Kind::Image
 }
 
 async fn pretty(
@@ -212,13 +223,9 @@ impl Child {
             annotations.get("vnd.docker.reference.type").is_some_and(|kind| kind.contains("attest"))
         });
         let kind = match glance {
-            _ if is_attestation => "Attestation".into(),
-            Some(glance) => format::kind(
-                glance.artifact_type.as_deref(),
-                glance.config_media_type.as_deref(),
-                &glance.media_type,
-            ),
-            None => format::kind(child.artifact_type.as_deref(), None, child.media_type.as_str()),
+            _ if is_attestation => Kind::Attestation,
+            Some(glance) => Kind::of_glance(glance),
+            None => Kind::of_referrer(child),
         };
         Self {
             digest: child.digest.clone(),
@@ -256,10 +263,10 @@ async fn layers(
     let mut found = Vec::new();
     for ((layer, shared_with), width) in layers.iter().zip(shared).zip(widths) {
         let media_type = layer.media_type.as_str();
-        let title = annotation(layer, "org.opencontainers.image.title");
+        let title = annotation(layer, TITLE).or_else(|| annotation(layer, MODEL_PATH));
         found.push(Layer {
             digest: layer.digest.clone(),
-            has_files: media_type.contains("tar") || media_type.contains("layer"),
+            has_files: is_archive(media_type, title.as_deref()),
             is_document: document::is_readable(media_type, layer.size),
             media_type: media_type.to_owned(),
             size: layer.size,
@@ -274,6 +281,12 @@ async fn layers(
     Ok(found)
 }
 
+/// Whether a layer is a tar archive, plain or packed, by its type or else by the name of its file.
+fn is_archive(media_type: &str, title: Option<&str>) -> bool {
+    let is_tar = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|part| part == "tar");
+    is_tar(media_type) || title.is_some_and(|title| is_tar(title) || title.ends_with(".tgz"))
+}
+
 /// The layers' parts of a thousand, each wide enough to be seen.
 fn widths(layers: &[Descriptor]) -> Vec<u64> {
     const WHOLE: u64 = 1000;
@@ -281,11 +294,17 @@ fn widths(layers: &[Descriptor]) -> Vec<u64> {
     let least = (WHOLE / 4).checked_div(count).unwrap_or(0).min(8);
     let rest = WHOLE - least * count;
     let total: u128 = layers.iter().map(|layer| u128::from(layer.size)).sum();
-    let share = |size: u64| {
-        let part = (u128::from(size) * u128::from(rest)).checked_div(total).unwrap_or(0);
-        u64::try_from(part).unwrap_or(0)
-    };
-    layers.iter().map(|layer| least + share(layer.size)).collect()
+    let mut size = 0;
+    let mut end = 0;
+    let mut widths = Vec::new();
+    for (layer, n) in layers.iter().zip(1..) {
+        size += u128::from(layer.size);
+        // From sums, so that what is rounded off does not add up.
+        let share = (size * u128::from(rest)).checked_div(total).unwrap_or(0);
+        let start = std::mem::replace(&mut end, least * n + u64::try_from(share).unwrap_or(rest));
+        widths.push(end - start);
+    }
+    widths
 }
 
 fn annotation(descriptor: &Descriptor, name: &str) -> Option<String> {
@@ -326,7 +345,8 @@ async fn readme(
 }
 
 fn annotation_title(layer: &Descriptor) -> Option<&str> {
-    let title = layer.annotations.as_ref()?.get("org.opencontainers.image.title")?;
+    let annotations = layer.annotations.as_ref()?;
+    let title = annotations.get(TITLE).or_else(|| annotations.get(MODEL_PATH))?;
     title.rsplit('/').next()
 }
 
@@ -342,11 +362,10 @@ pub async fn referrers(
         referrer.children = below.items.iter().map(Referrer::new).collect();
     }
     let digest = found.details.record.digest.to_string().replace(':', "-");
-    let kinds = [("sig", "Signature"), ("att", "Attestation"), ("sbom", "SBOM")];
-    for (suffix, kind) in kinds {
+    for (suffix, kind) in kind::COSIGN_TAGS {
         let Ok(tag) = Tag::parse(&format!("{digest}.{suffix}")) else { continue };
         if let Ok(digest) = registry.resolve(name, &Reference::Tag(tag)).await {
-            let (kind, artifact_type) = (kind.to_owned(), "by cosign, under a tag".to_owned());
+            let artifact_type = "by cosign, under a tag".to_owned();
             let (created, children) = (None, Vec::new());
             tree.push(Referrer { digest, kind, artifact_type, created, children });
         }
@@ -356,13 +375,55 @@ pub async fn referrers(
 
 impl Referrer {
     fn new(descriptor: &Descriptor) -> Self {
-        let artifact_type = descriptor.artifact_type.clone().unwrap_or_default();
+        let stated = descriptor.annotations.as_ref().and_then(kind::predicate_type);
         Self {
             digest: descriptor.digest.clone(),
-            kind: format::kind(Some(&artifact_type), None, descriptor.media_type.as_str()),
-            artifact_type,
+            kind: Kind::of_referrer(descriptor),
+            artifact_type: stated
+                .or(descriptor.artifact_type.as_deref())
+                .unwrap_or_default()
+                .into(),
             created: annotation(descriptor, "org.opencontainers.image.created"),
             children: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::MediaType;
+
+    #[test]
+    fn the_parts_of_a_picture_fill_it_and_none_is_too_small_to_see() {
+        for sizes in [vec![5], vec![1, 1, 1], vec![1, 1_000_000_000], (1..=48).collect()] {
+            let layer = |size| Descriptor {
+                media_type: MediaType::parse("text/plain").unwrap(),
+                digest: Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap(),
+                size,
+                artifact_type: None,
+                annotations: None,
+                platform: None,
+            };
+            let widths = widths(&sizes.iter().copied().map(layer).collect::<Vec<_>>());
+            assert_eq!(widths.iter().sum::<u64>(), 1000, "{sizes:?}");
+            assert!(widths.iter().all(|width| *width >= 5), "{widths:?}");
+        }
+        assert!(widths(&[]).is_empty());
+    }
+
+    #[test]
+    fn archives_are_told_by_their_type_or_file_name() {
+        let cases = [
+            ("application/vnd.oci.image.layer.v1.tar+gzip", None, true),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", None, true),
+            ("application/gzip", Some("a/files.tgz"), true),
+            ("application/octet-stream", Some("files.tar.zst"), true),
+            ("application/vnd.wasm.content.layer.v1+wasm", Some("add.wasm"), false),
+            ("application/vnd.star", Some("guitar"), false),
+        ];
+        for (media_type, title, expected) in cases {
+            assert_eq!(is_archive(media_type, title), expected, "{media_type} {title:?}");
         }
     }
 }

@@ -8,10 +8,11 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::artifact::{Config, kind_of, platform_name};
-use super::document::{self, Package, packages};
+use super::artifact::{Config, platform_name, referrers};
+use super::document::{self, Package, sbom as sbom_in};
 use super::error::PageError;
 use super::extract::{Parameters, Path};
+use super::kind::Kind;
 use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
@@ -52,7 +53,7 @@ struct Comparison {
 
 struct Side {
     digest: String,
-    kind: String,
+    kind: Kind,
     size: u64,
     created_at: i64,
 }
@@ -146,7 +147,7 @@ async fn compare(
 fn side(found: &Inspection) -> Side {
     Side {
         digest: found.details.record.digest.to_string(),
-        kind: kind_of(found),
+        kind: Kind::of_manifest(found),
         size: found.usage.size,
         created_at: found.details.record.created_at,
     }
@@ -242,10 +243,10 @@ async fn sbom(
     name: &RepositoryName,
     found: &Inspection,
 ) -> Result<Option<Values>, PageError> {
-    let is_sbom = |referrer: &&Descriptor| {
-        format::kind(referrer.artifact_type.as_deref(), None, "") == "SBOM"
+    let referrers = referrers(registry, name, found).await?;
+    let Some(referrer) = referrers.iter().find(|referrer| referrer.kind == Kind::Sbom) else {
+        return Ok(None);
     };
-    let Some(referrer) = found.referrers.iter().find(is_sbom) else { return Ok(None) };
     let details = match registry.manifest_details(name, &referrer.digest).await {
         Ok(details) => details,
         Err(RegistryError::ManifestUnknown { .. } | RegistryError::ManifestDamaged(_)) => {
@@ -259,7 +260,7 @@ async fn sbom(
         Err(RegistryError::BlobUnknown { .. } | RegistryError::Disallowed(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let found = serde_json::from_slice(&text).ok().and_then(|value| packages(&value));
+    let found = serde_json::from_slice(&text).ok().and_then(|value| sbom_in(&value));
     Ok(found.map(|found| versions(&found.packages)))
 }
 

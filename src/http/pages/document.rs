@@ -11,7 +11,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::packages::{Package, packages};
+pub use self::packages::Package;
+use self::packages::{Packages, packages};
 use self::statement::Statement;
 use super::error::PageError;
 use super::extract::{Parameters, Path};
@@ -70,6 +71,14 @@ pub fn is_readable(media_type: &str, size: u64) -> bool {
     is_text && size <= MAX_BYTES
 }
 
+/// The SBOM that a document is, or that it states as an attestation.
+pub fn sbom(document: &Value) -> Option<Packages> {
+    match Statement::read(document) {
+        Some(statement) => packages(&statement.predicate),
+        None => packages(document),
+    }
+}
+
 pub async fn show(
     State(app): State<App>,
     Extension(visit): Extension<Visit>,
@@ -112,7 +121,9 @@ pub async fn show(
         let pairs = [("q", &*query.q), ("skip", &*skip), ("from", &*query.from)];
         format::with_query(&format::within(&name, "documents", &digest), &pairs)
     });
-    let text = if rows.is_some() { None } else { Some(shown(json.as_ref(), &bytes)) };
+    // Of an attestation what it states, which is packed in what is signed.
+    let stated = statement.as_ref().map(|statement| &statement.text);
+    let text = rows.is_none().then(|| shown(stated.or(json.as_ref()), &bytes));
     let is_cut = text.as_ref().is_some_and(|text| text.len() > MAX_TEXT);
     let text = text.map(|mut text| {
         text.truncate(text.floor_char_boundary(MAX_TEXT));

@@ -130,33 +130,6 @@ pub fn locks(attributes: &Attributes) -> Vec<&'static str> {
     switched_off.into_iter().filter(|(is_on, _)| !is_on).map(|(_, word)| word).collect()
 }
 
-/// What an artifact is, in a word or two, by its types.
-pub fn kind(artifact_type: Option<&str>, config_type: Option<&str>, media_type: &str) -> String {
-    let types = [artifact_type, config_type];
-    let has = |part: &str| types.iter().flatten().any(|text| text.contains(part));
-    let is_index = media_type.contains("image.index") || media_type.contains("manifest.list");
-    let known = [
-        ("vnd.cncf.helm.config", "Helm chart"),
-        ("cosign", "Signature"),
-        ("sigstore.bundle", "Signature"),
-        ("cncf.notary.signature", "Signature"),
-        ("spdx", "SBOM"),
-        ("cyclonedx", "SBOM"),
-        ("in-toto", "Attestation"),
-        ("slsa", "Attestation"),
-        ("wasm", "WebAssembly"),
-        ("cnai", "Model"),
-        ("vnd.docker.container.image", "Image"),
-        ("vnd.oci.image.config", "Image"),
-    ];
-    let found = known.iter().find(|(part, _)| has(part)).map(|(_, word)| *word);
-    match (found, is_index) {
-        (None | Some("Image"), true) => "Multi-platform".into(),
-        (Some(word), _) => word.into(),
-        (None, false) => "Artifact".into(),
-    }
-}
-
 /// Permissions as `ls` writes them.
 pub fn mode(file: &LayerFile) -> String {
     let mut text = String::from(match file.kind {
@@ -210,16 +183,5 @@ mod tests {
     fn a_query_holds_what_is_given_and_nothing_breaks_out() {
         let query = [("q", "a&b=\"c\""), ("none", ""), ("n", "1")];
         assert_eq!(with_query("/x", &query), "/x?q=a%26b%3D%22c%22&n=1");
-    }
-
-    #[test]
-    fn what_an_artifact_is_follows_from_its_types() {
-        let index = "application/vnd.oci.image.index.v1+json";
-        let manifest = "application/vnd.oci.image.manifest.v1+json";
-        let helm = Some("application/vnd.cncf.helm.config.v1+json");
-        assert_eq!(kind(None, helm, manifest), "Helm chart");
-        assert_eq!(kind(None, None, index), "Multi-platform");
-        assert_eq!(kind(Some("application/spdx+json"), None, manifest), "SBOM");
-        assert_eq!(kind(Some("application/vnd.example"), None, manifest), "Artifact");
     }
 }

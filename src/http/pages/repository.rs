@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::error::PageError;
 use super::extract::{Parameters, Path};
+use super::kind::Kind;
 use super::page::{Visit, page};
 use super::repositories::parts;
 use super::{assets, format};
@@ -26,7 +27,8 @@ struct RepositoryPage<'a> {
     name: &'a RepositoryName,
     namespaces: Vec<(&'a str, String)>,
     repository: Repository,
-    usage: Usage,
+    /// None while it is counted for the first time.
+    usage: Option<Usage>,
     pulls: Pulls,
     query: &'a Query,
     tags: Vec<TagGlance>,
@@ -96,7 +98,7 @@ pub async fn show(
 ) -> Result<Response, PageError> {
     let repository = app.registry.repository(&name).await?;
     let found = app.registry.tag_glances(&name, query.q.trim(), &query.paging()).await?;
-    let usage = app.registry.repository_usage(&name).await?;
+    let usage = app.registry.last_usage(&repository).await?;
     let id = repository.key.id;
     let pulls = app.registry.pulls_of_repositories(&[id]).await?.remove(&id).unwrap_or_default();
     let last = found.items.last().filter(|_| found.has_more);
@@ -123,31 +125,4 @@ pub async fn show(
         by_oldest: query.url(&name, "old", "", ""),
         query: &query,
     })
-}
-
-/// The commands that pull an artifact, the most fitting first: the tool and the command.
-pub fn pull_commands(
-    visit: &Visit,
-    name: &RepositoryName,
-    reference: &str,
-    kind: &str,
-) -> Vec<(&'static str, String)> {
-    let host = &visit.origin.host;
-    let separator = if reference.contains(':') { '@' } else { ':' };
-    let image = format!("{host}/{name}{separator}{reference}");
-    let is_plain = visit.origin.url.starts_with("http://");
-    let plain = if is_plain { " --plain-http" } else { "" };
-    let oras = ("oras", format!("oras pull {image}{plain}"));
-    let docker = ("docker", format!("docker pull {image}"));
-    let podman = if is_plain { " --tls-verify=false" } else { "" };
-    let podman = ("podman", format!("podman pull {image}{podman}"));
-    let helm = match separator {
-        ':' => format!("helm pull oci://{host}/{name} --version {reference}{plain}"),
-        _ => format!("helm pull oci://{image}{plain}"),
-    };
-    match kind {
-        "Image" | "Multi-platform" => vec![docker, podman, oras],
-        "Helm chart" => vec![("helm", helm), oras],
-        _ => vec![oras],
-    }
 }

@@ -3,6 +3,7 @@ mod history;
 mod plot;
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
@@ -17,18 +18,18 @@ use super::extract::Parameters;
 use super::page::{Visit, page};
 use super::{assets, format};
 use crate::http::App;
-use crate::metadata::overviews::{RepositorySpace, Space};
-use crate::registry::Forecast;
+use crate::registry::{Forecast, SpaceReport};
 
-const LARGEST: u32 = 50;
 const FINDINGS: usize = 50;
+/// Things of each kind among which they are looked for, so that the page is quick.
+const CONSIDERED: u32 = 5000;
 
 #[derive(Template)]
 #[template(path = "storage.html")]
 struct StoragePage<'a> {
     visit: &'a Visit,
-    space: Space,
-    largest: Vec<RepositorySpace>,
+    /// None while it is counted for the first time.
+    report: Option<Arc<SpaceReport>>,
     activity: Activity,
     history: History,
     /// What the collector is going to remove.
@@ -38,14 +39,16 @@ struct StoragePage<'a> {
 impl StoragePage<'_> {
     /// A part of what the largest repository takes, in thousandths.
     fn part(&self, size: impl Borrow<u64>) -> u128 {
-        let most = self.largest.first().map_or(0, |largest| largest.size);
+        let largest = self.report.as_ref().and_then(|report| report.largest.first());
+        let most = largest.map_or(0, |largest| largest.size);
         (u128::from(*size.borrow()) * 1000).checked_div(u128::from(most)).unwrap_or_default()
     }
 
     /// What sharing blobs saves.
     fn saved(&self) -> u64 {
-        let shown = self.space.size - self.space.deleted_size - self.space.unused_size;
-        self.space.unshared_size.saturating_sub(shown)
+        let space = self.report.as_ref().map(|report| report.space).unwrap_or_default();
+        let shown = space.size.saturating_sub(space.deleted_size + space.unused_size);
+        space.unshared_size.saturating_sub(shown)
     }
 }
 
@@ -60,9 +63,9 @@ pub async fn show(
     Extension(visit): Extension<Visit>,
     Parameters(Query { days }): Parameters<Query>,
 ) -> Result<Response, PageError> {
-    let (space, largest) = app.registry.space(LARGEST).await?;
+    let report = app.registry.space().await;
     let activity = Activity::read(&app.registry).await?;
     let history = History::read(&app.registry, days).await?;
-    let garbage = app.registry.garbage_forecast(FINDINGS).await?;
-    page(&StoragePage { visit: &visit, space, largest, activity, history, garbage })
+    let garbage = app.registry.garbage_forecast(FINDINGS, CONSIDERED).await?;
+    page(&StoragePage { visit: &visit, report, activity, history, garbage })
 }

@@ -1,9 +1,12 @@
-//! The config of an image, as a person reads it (image-spec, config.md).
+//! The config of an image, as a person reads it (image-spec, config.md), and of anything else.
 
 use serde_json::Value;
 
 /// Entries of the history that are shown.
 const STEPS_SHOWN: usize = 150;
+
+/// What builders write that give no time, so that the same content has the same digest.
+const NO_TIME: &str = "0001-01-01T";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -44,7 +47,7 @@ impl Config {
         let labels = config["Labels"].as_object().into_iter().flatten();
         Self {
             platform: platform.join("/"),
-            created: text(&value["created"]),
+            created: text(&value["created"]).filter(|time| !time.starts_with(NO_TIME)),
             author: text(&value["author"]),
             user: text(&config["User"]),
             working_dir: text(&config["WorkingDir"]),
@@ -85,6 +88,39 @@ impl Config {
             ("Stop signal", self.stop_signal.clone()),
         ];
         facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
+/// Settings that are shown, and how deep they may lie.
+const SETTINGS_SHOWN: usize = 60;
+const DEPTH_SHOWN: usize = 4;
+
+/// The values of a config of any kind, each with the path to it, such as `config.format`.
+pub fn settings(config: &Value) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect(config, "", DEPTH_SHOWN, &mut found);
+    found.retain(|(_, value)| !value.is_empty());
+    found
+}
+
+fn collect(value: &Value, path: &str, depth: usize, found: &mut Vec<(String, String)>) {
+    if found.len() >= SETTINGS_SHOWN {
+        return;
+    }
+    match value {
+        Value::Object(fields) if depth > 0 => {
+            let separator = if path.is_empty() { "" } else { "." };
+            for (name, value) in fields {
+                collect(value, &format!("{path}{separator}{name}"), depth - 1, found);
+            }
+        }
+        Value::Null => {}
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
+            found.push((path.to_owned(), items.join(", ")));
+        }
+        other => found.push((path.to_owned(), other.to_string())),
     }
 }
 
@@ -143,6 +179,24 @@ mod tests {
         assert_eq!(config.layer_steps(), ["ADD rootfs", "RUN make"]);
         assert_eq!(config.steps[1].command, "ENV a=b");
         assert_eq!(config.steps[2].layer, Some(1));
+    }
+
+    #[test]
+    fn settings_of_any_config_have_a_path() {
+        let found = settings(&json!({
+            "name": "tiny", "n": 8, "none": null, "empty": [],
+            "config": {"format": "safetensors", "of": ["a", "b"], "deep": {"er": {"est": {"x": 1}}}},
+        }));
+        let found: Vec<_> = found.iter().map(|(path, value)| (&**path, &**value)).collect();
+        let expected = [
+            ("config.deep.er.est", "{\"x\":1}"),
+            ("config.format", "safetensors"),
+            ("config.of", "a, b"),
+            ("n", "8"),
+            ("name", "tiny"),
+        ];
+        assert_eq!(found, expected);
+        assert!(settings(&json!({})).is_empty());
     }
 
     #[test]

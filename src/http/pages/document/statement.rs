@@ -10,6 +10,8 @@ pub struct Statement {
     predicate_type: String,
     subjects: Vec<String>,
     pub predicate: Value,
+    /// The whole, without the envelope.
+    pub text: Value,
     signatures: usize,
 }
 
@@ -38,10 +40,13 @@ impl Statement {
         });
         let subjects = subjects.take(20).collect();
         let predicate = statement["predicate"].clone();
-        Some(Self { predicate_type, subjects, predicate, signatures })
+        Some(Self { predicate_type, subjects, predicate, text: statement, signatures })
     }
 
     pub fn title(&self) -> String {
+        if self.predicate_type.contains("sigstore.dev/cosign/sign") {
+            return "Signature by cosign".into();
+        }
         let kind = if self.predicate_type.contains("slsa.dev/provenance") {
             "SLSA provenance"
         } else if self.predicate_type.contains("vuln") {
@@ -101,6 +106,7 @@ mod tests {
         for document in [statement, envelope.clone(), json!({"dsseEnvelope": envelope})] {
             let found = Statement::read(&document).unwrap();
             assert_eq!(found.title(), "Attestation, SLSA provenance");
+            assert_eq!(found.text["_type"], "https://in-toto.io/Statement/v1");
             let facts = found.facts();
             assert!(facts.contains(&("Builder".into(), "https://ci.example".into())));
             assert!(facts.contains(&("About".into(), "app sha256:abc".into())));
