@@ -6,7 +6,7 @@ use super::{Registry, RegistryError};
 use crate::metadata::gc_rounds::{self, GcRound};
 use crate::metadata::overviews::{self, UploadGlance};
 use crate::metadata::scrubs::{self, Scrub};
-use crate::metadata::{now, stored_blobs};
+use crate::metadata::{now, stored_blobs, stored_manifests};
 
 /// A round that said nothing for so many microseconds is over: its server died.
 const SILENT: i64 = 30_000_000;
@@ -24,6 +24,8 @@ pub struct Activity {
     pub last_scrub: Option<(Scrub, u64)>,
     /// Blobs that are hidden now, whichever scrub found them.
     pub damaged_blobs: u64,
+    /// Likewise.
+    pub damaged_manifests: u64,
     /// Upload sessions, the newest first.
     pub uploads: Vec<UploadGlance>,
 }
@@ -94,13 +96,15 @@ impl Registry {
             });
         }
         let last_scrub = found.pop().flatten();
-        let damaged = stored_blobs::count_damaged(&mut connection).await?;
+        let damaged_blobs = stored_blobs::count_damaged(&mut connection).await?;
+        let damaged_manifests = stored_manifests::count_damaged(&mut connection).await?;
         Ok(Activity {
             at,
             gc_rounds,
             scrub: found.pop().flatten(),
             last_scrub,
-            damaged_blobs: u64::try_from(damaged).unwrap_or_default(),
+            damaged_blobs: u64::try_from(damaged_blobs).unwrap_or_default(),
+            damaged_manifests: u64::try_from(damaged_manifests).unwrap_or_default(),
             uploads: overviews::uploads(&mut connection, at, uploads.into()).await?,
         })
     }

@@ -83,6 +83,8 @@ pub struct ActivityView {
     last_scrub: Option<ScrubView>,
     /// Blobs that are known to be damaged and are not served.
     damaged_blobs: u64,
+    /// Likewise.
+    damaged_manifests: u64,
     /// Upload sessions, the newest first, a thousand at most.
     uploads: Vec<UploadView>,
 }
@@ -239,6 +241,7 @@ pub async fn activity(State(app): State<App>) -> Result<Json<ActivityView>, Erro
         scrub: scrub(activity.scrub),
         last_scrub: scrub(activity.last_scrub),
         damaged_blobs: activity.damaged_blobs,
+        damaged_manifests: activity.damaged_manifests,
         uploads: activity.uploads.into_iter().map(|u| UploadView::new(u, now)).collect(),
     }))
 }

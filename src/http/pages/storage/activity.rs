@@ -45,7 +45,8 @@ pub struct Activity {
     pub scrub: Option<ScrubNow>,
     /// With what it found.
     pub last_scrub: Option<(Scrub, u64)>,
-    pub damaged_blobs: u64,
+    /// Blobs and manifests.
+    pub damaged: u64,
     pub uploads: Vec<UploadNow>,
 }
 
@@ -88,7 +89,7 @@ impl Activity {
                 ScrubNow { scrub, faults, is_running }
             }),
             last_scrub: found.last_scrub,
-            damaged_blobs: found.damaged_blobs,
+            damaged: found.damaged_blobs + found.damaged_manifests,
             uploads: found.uploads.into_iter().map(upload).collect(),
         })
     }
