@@ -18,6 +18,9 @@ const MIB: u64 = 1 << 20;
 /// Between two bytes of a slow client.
 const PACE: Duration = Duration::from_millis(200);
 
+/// What a slow reader takes in a second.
+const SIP: usize = 1 << 10;
+
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Memory that the server may hold: of its own, and for each connection and each transfer.
@@ -30,24 +33,38 @@ const PER_TRANSFER: u64 = MIB;
 async fn greedy_clients_leave_room_for_good_ones() {
     let idle = setting("ORLOP_TORTURE_IDLE", 2_000);
     let readers = setting("ORLOP_TORTURE_READERS", 60);
-    let config = Some("[server]\nheader_timeout_seconds = 10\nidle_timeout_seconds = 10\n".into());
+    let size = setting("ORLOP_TORTURE_BLOB_MIB", 32) << 20;
+    let stopping = 40;
+    let good = 200;
+    // Long enough for all to be there at once.
+    let timeout = 10 + idle / 400;
+    let config = format!(
+        "[server]\nheader_timeout_seconds = {timeout}\nidle_timeout_seconds = {timeout}\n\
+         max_connections = {}\n",
+        idle + readers + stopping + good
+    );
     // As systemd and container runtimes start it.
     let open_files = Some(1024);
-    let orlop = Orlop::start(Options { config, open_files, ..Options::default() }).await;
+    let orlop =
+        Orlop::start(Options { config: Some(config), open_files, ..Options::default() }).await;
     let http = orlop.http();
-    let blob = http.push_blob("large", Random::start().bytes(32 << 20)).await;
+    let blob = http.push_blob("large", Random::start().bytes(size)).await;
     let token = http.token("/v2/", &["repository:large:pull,push"]).await;
     let alone = good_client(&http, 40).await;
     let before = State::of(&orlop, &http).await;
 
     let greedy = Greedy { host: orlop.host(), token, blob, enough: Arc::default() };
-    let stopping = 40;
     let mut at_work = vec![greedy.storm_of_passwords(orlop.anonymous())];
     at_work.extend((0..readers).map(|_| greedy.slow_reader()));
     at_work.extend((0..stopping).map(|n| greedy.body_that_stops(n % 2 == 0)));
     at_work.extend((0..idle).map(|n| greedy.slow_head(n % 10 == 0)));
-    let beside = good_client(&http, 40).await;
     let connections = (idle + readers + stopping) as u64;
+    let soon = Instant::now() + DEADLINE;
+    while State::of(&orlop, &http).await.connections < connections {
+        assert!(Instant::now() < soon, "the server never had all connections at once");
+        good_client(&http, 1).await;
+    }
+    let beside = good_client(&http, 40).await;
     let peak = orlop.peak_memory();
     let limit = OWN + connections * PER_CONNECTION + (readers + stopping) as u64 * PER_TRANSFER;
     println!(
@@ -185,12 +202,12 @@ impl Greedy {
             let mut stream = TcpStream::connect(host).await.expect("the server takes connections");
             stream.write_all(request.as_bytes()).await.expect("it is read");
             let mut read = 0;
-            let mut part = vec![0; 8 << 10];
+            let mut part = vec![0; SIP];
             while !enough.load(Relaxed) {
                 let length = stream.read(&mut part).await.expect("a slow reader is served");
                 assert!(length > 0, "a slow reader was cut off after {read} bytes");
                 read += length;
-                tokio::time::sleep(PACE).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         })
     }
