@@ -2,8 +2,10 @@
 //! afterwards; of what it had not, there is all or nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use futures_util::future::select_all;
+use tokio::sync::watch;
 
 use super::data;
 use super::model::{Deleted, Model};
@@ -86,18 +88,18 @@ impl Load {
 
     /// Kills the server at a random moment.
     pub async fn until_killed(&mut self, orlop: &mut Orlop, random: &mut Random) {
-        let acknowledged = Arc::new(AtomicUsize::new(0));
-        let at_work: Vec<_> = self
+        let (acknowledged, mut count) = watch::channel(0);
+        let mut at_work: Vec<_> = self
             .clients
             .drain(..)
-            .map(|client| tokio::spawn(client.work(orlop.http(), Arc::clone(&acknowledged))))
+            .map(|client| tokio::spawn(client.work(orlop.http(), acknowledged.clone())))
             .collect();
         let uploader = self.uploader.take().expect("it came back");
         let uploading = tokio::spawn(uploader.work(orlop.http()));
         let enough = 1 + random.below(60);
-        while acknowledged.load(Relaxed) < enough {
-            assert!(!at_work.iter().any(|client| client.is_finished()), "{}", orlop.output());
-            tokio::task::yield_now().await;
+        tokio::select! {
+            _ = count.wait_for(|count| *count >= enough) => {}
+            _ = select_all(&mut at_work) => panic!("a client ended early: {}", orlop.output()),
         }
         // Not to wait for anything, but to hit any moment of an operation.
         tokio::time::sleep(Duration::from_micros(random.below(20_000) as u64)).await;
@@ -106,7 +108,7 @@ impl Load {
             self.clients.push(client.await.expect("the client's operations go well"));
         }
         self.uploader = Some(uploading.await.expect("the uploads go well"));
-        self.acknowledged += acknowledged.load(Relaxed);
+        self.acknowledged += *count.borrow();
     }
 
     pub async fn check(&mut self, orlop: &Orlop, round: usize) {
@@ -148,7 +150,7 @@ impl Client {
     }
 
     /// Until the server is gone.
-    async fn work(mut self, http: Http, acknowledged: Arc<AtomicUsize>) -> Self {
+    async fn work(mut self, http: Http, acknowledged: watch::Sender<usize>) -> Self {
         loop {
             let operation = Operation::random(&mut self.random, &self.stock, &self.repositories);
             let mut after = self.model.clone();
@@ -159,7 +161,7 @@ impl Client {
             };
             assert_eq!(status, expected, "{operation:?}");
             self.model = after;
-            acknowledged.fetch_add(1, Relaxed);
+            acknowledged.send_modify(|count| *count += 1);
         }
     }
 
