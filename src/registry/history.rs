@@ -1,12 +1,13 @@
 //! The moves of tags, and how to undo them.
 
 use super::held::Held;
-use super::listing::find_manifest;
+use super::listing::{find_manifest, find_tag};
 use super::manifests::find_repository;
 use super::paging::PageSize;
 use super::{Page, Registry, RegistryError};
-use crate::metadata;
 use crate::metadata::tag_history::{self, TagMove};
+use crate::metadata::tag_records::TagRecord;
+use crate::metadata::{self, retry};
 use crate::oci::{Digest, RepositoryName, Tag};
 
 impl Registry {
@@ -28,36 +29,40 @@ impl Registry {
     }
 
     /// Sets a tag to what it named before its last move, or to `digest`, which it must have named
-    /// some time. Answers what it names now.
+    /// some time. Gives the tag as it is then.
     pub async fn roll_back_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
         digest: Option<&Digest>,
         actor: &str,
-    ) -> Result<Digest, RegistryError> {
-        let mut transaction = self.database.begin().await?;
-        let held = Held::find(&mut transaction, repository, actor).await?;
-        held.check_write()?;
-        let now_named = metadata::tags::find(&mut transaction, held.id(), tag).await?;
-        let now_named = now_named.map(|key| key.digest);
-        let found = match digest {
-            Some(digest) => tag_history::has_named(&mut transaction, held.id(), tag, digest)
-                .await?
-                .then(|| digest.clone()),
-            None => {
-                tag_history::last_other(&mut transaction, held.id(), tag, now_named.as_ref())
+    ) -> Result<TagRecord, RegistryError> {
+        retry(async || {
+            let mut transaction = self.database.begin().await?;
+            let held = Held::find(&mut transaction, repository, actor).await?;
+            held.check_write()?;
+            let now_named = metadata::tags::find(&mut transaction, held.id(), tag).await?;
+            let now_named = now_named.map(|key| key.digest);
+            let found = match digest {
+                Some(digest) => tag_history::has_named(&mut transaction, held.id(), tag, digest)
                     .await?
-            }
-        };
-        let Some(digest) = found else {
-            let (tag, digest) = (tag.clone(), digest.cloned());
-            return Err(RegistryError::NoSuchMove { tag, digest });
-        };
-        let record = find_manifest(&mut transaction, repository, held.id(), &digest).await?;
-        let is_new = self.set_tag(&mut transaction, &held, tag, record.id, &digest).await?;
-        held.touch(&mut transaction, 0, i64::from(is_new)).await?;
-        transaction.commit().await?;
-        Ok(digest)
+                    .then(|| digest.clone()),
+                None => {
+                    tag_history::last_other(&mut transaction, held.id(), tag, now_named.as_ref())
+                        .await?
+                }
+            };
+            let Some(digest) = found else {
+                let (tag, digest) = (tag.clone(), digest.cloned());
+                return Err(RegistryError::NoSuchMove { tag, digest });
+            };
+            let record = find_manifest(&mut transaction, repository, held.id(), &digest).await?;
+            let is_new = self.set_tag(&mut transaction, &held, tag, record.id, &digest).await?;
+            held.touch(&mut transaction, 0, i64::from(is_new)).await?;
+            let moved = find_tag(&mut transaction, repository, held.id(), tag).await?;
+            transaction.commit().await?;
+            Ok(moved)
+        })
+        .await
     }
 }

@@ -35,12 +35,22 @@ impl Registry {
     ) -> Result<Inspection, RegistryError> {
         let digest = self.resolve(repository, reference).await?;
         let details = self.manifest_details(repository, &digest).await?;
+        self.inspect_details(repository, details, with_config).await
+    }
+
+    /// As [`Registry::inspect`], of a manifest as it was a moment ago: it may be gone meanwhile.
+    pub async fn inspect_details(
+        &self,
+        repository: &RepositoryName,
+        details: ManifestDetails,
+        with_config: bool,
+    ) -> Result<Inspection, RegistryError> {
         let config = if with_config { self.config(repository, &details).await? } else { None };
         let mut connection = self.database.read().await?;
         let referrers = metadata::manifests::referrers(
             &mut connection,
             repository,
-            &digest,
+            &details.record.digest,
             None,
             None,
             REFERRERS_SHOWN,

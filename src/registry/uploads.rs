@@ -231,8 +231,12 @@ impl Registry {
         id: Uuid,
     ) -> Result<(), RegistryError> {
         let (lease, _) = self.lease(repository, id).await?;
-        self.discard(&lease).await?;
-        Ok(())
+        if self.discard(&lease).await? {
+            Ok(())
+        } else {
+            // The lease ran out, and another request has the session.
+            Err(RegistryError::UploadBusy)
+        }
     }
 
     /// Frees the sessions that requests of a process held which is no more. Only for the one process

@@ -13,6 +13,30 @@ async fn roll_back(http: &Http, tag: &str, body: Value) -> reqwest::Response {
     send(http.request(Method::POST, &path).json(&body)).await
 }
 
+/// What is answered 404 was not done, also if the manifest goes at the same moment.
+#[tokio::test]
+async fn a_lock_is_answered_as_it_was_done() {
+    let orlop = Orlop::start(Options::default()).await;
+    let http = orlop.http();
+    let digest = http.push_artifact(REPOSITORY, "1.0", b"layer").await;
+    let path = format!("{PATH}/manifests/{digest}");
+    let restore = format!("/acr/v1/_deleted/{REPOSITORY}/_manifests/{digest}");
+    let set = async |is_listed: bool| {
+        let change = json!({ "listEnabled": is_listed });
+        send(http.request(Method::PATCH, &path).json(&change)).await.status()
+    };
+    for _ in 0..30 {
+        let (hidden, deleted) = tokio::join!(set(false), http.delete(&path));
+        expect(deleted, StatusCode::NO_CONTENT).await;
+        let restored = send(http.request(Method::POST, &restore).json(&json!({}))).await;
+        expect(restored, StatusCode::OK).await;
+        let shown = get(&http, &path).await;
+        let is_hidden = shown["changeableAttributes"]["listEnabled"] == json!(false);
+        assert_eq!(hidden == StatusCode::OK, is_hidden, "{hidden}: {shown}");
+        assert_eq!(set(true).await, StatusCode::OK);
+    }
+}
+
 #[tokio::test]
 async fn every_move_of_a_tag_is_kept_and_can_be_undone() {
     let orlop = Orlop::start(Options::default()).await;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::random::{Random, setting};
@@ -18,7 +19,14 @@ const MIB: u64 = 1 << 20;
 /// Between two bytes of a slow client.
 const PACE: Duration = Duration::from_millis(200);
 
-const DEADLINE: Duration = Duration::from_secs(60);
+/// What a slow reader takes in a second.
+const SIP: usize = 1 << 10;
+
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Connections that are made at the same time: more would overflow the system's queue, and come only
+/// after seconds.
+const CONNECTING: usize = 100;
 
 /// Memory that the server may hold: of its own, and for each connection and each transfer.
 /// `docs/reliability.md` tells them to users.
@@ -30,24 +38,46 @@ const PER_TRANSFER: u64 = MIB;
 async fn greedy_clients_leave_room_for_good_ones() {
     let idle = setting("ORLOP_TORTURE_IDLE", 2_000);
     let readers = setting("ORLOP_TORTURE_READERS", 60);
-    let config = Some("[server]\nheader_timeout_seconds = 10\nidle_timeout_seconds = 10\n".into());
+    let size = setting("ORLOP_TORTURE_BLOB_MIB", 32) << 20;
+    let stopping = 40;
+    let good = 200;
+    // Long enough for all to be there at once.
+    let timeout = 10 + idle / 200;
+    let config = format!(
+        "[server]\nheader_timeout_seconds = {timeout}\nidle_timeout_seconds = {timeout}\n\
+         max_connections = {}\n",
+        idle + readers + stopping + good
+    );
     // As systemd and container runtimes start it.
     let open_files = Some(1024);
-    let orlop = Orlop::start(Options { config, open_files, ..Options::default() }).await;
+    let orlop =
+        Orlop::start(Options { config: Some(config), open_files, ..Options::default() }).await;
     let http = orlop.http();
-    let blob = http.push_blob("large", Random::start().bytes(32 << 20)).await;
+    let blob = http.push_blob("large", Random::start().bytes(size)).await;
     let token = http.token("/v2/", &["repository:large:pull,push"]).await;
     let alone = good_client(&http, 40).await;
     let before = State::of(&orlop, &http).await;
 
-    let greedy = Greedy { host: orlop.host(), token, blob, enough: Arc::default() };
-    let stopping = 40;
+    let greedy = Greedy {
+        host: orlop.host(),
+        token,
+        blob,
+        connecting: Arc::new(Semaphore::new(CONNECTING)),
+        enough: Arc::default(),
+    };
     let mut at_work = vec![greedy.storm_of_passwords(orlop.anonymous())];
     at_work.extend((0..readers).map(|_| greedy.slow_reader()));
     at_work.extend((0..stopping).map(|n| greedy.body_that_stops(n % 2 == 0)));
     at_work.extend((0..idle).map(|n| greedy.slow_head(n % 10 == 0)));
-    let beside = good_client(&http, 40).await;
     let connections = (idle + readers + stopping) as u64;
+    let soon = Instant::now() + DEADLINE;
+    let mut open = 0;
+    while open < connections {
+        assert!(Instant::now() < soon, "the server has {open} connections at once at most");
+        good_client(&http, 1).await;
+        open = open.max(State::of(&orlop, &http).await.connections);
+    }
+    let beside = good_client(&http, 40).await;
     let peak = orlop.peak_memory();
     let limit = OWN + connections * PER_CONNECTION + (readers + stopping) as u64 * PER_TRANSFER;
     println!(
@@ -127,6 +157,7 @@ struct Greedy {
     host: String,
     token: String,
     blob: String,
+    connecting: Arc<Semaphore>,
     enough: Arc<AtomicBool>,
 }
 
@@ -150,11 +181,19 @@ impl Greedy {
         self.client(head, None)
     }
 
+    fn connect(&self) -> impl Future<Output = TcpStream> + use<> {
+        let (host, connecting) = (self.host.clone(), Arc::clone(&self.connecting));
+        async move {
+            let _place = connecting.acquire().await.expect("nobody closes it");
+            TcpStream::connect(host).await.expect("the server takes connections")
+        }
+    }
+
     /// Sends `start`, then now and then a byte, until the server closes.
     fn client(&self, start: String, byte: Option<u8>) -> JoinHandle<()> {
-        let (host, enough) = (self.host.clone(), Arc::clone(&self.enough));
+        let (connection, enough) = (self.connect(), Arc::clone(&self.enough));
         tokio::spawn(async move {
-            let mut stream = TcpStream::connect(host).await.expect("the server takes connections");
+            let mut stream = connection.await;
             // From now on, any error is the server's right to close.
             let _ = stream.write_all(start.as_bytes()).await;
             let mut answer = [0; 1024];
@@ -176,21 +215,21 @@ impl Greedy {
 
     /// Pulls a large blob, a little at a time.
     fn slow_reader(&self) -> JoinHandle<()> {
-        let (host, enough) = (self.host.clone(), Arc::clone(&self.enough));
+        let (connection, enough) = (self.connect(), Arc::clone(&self.enough));
         let request = format!(
-            "GET /v2/large/blobs/{} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\n\r\n",
-            self.blob, self.token
+            "GET /v2/large/blobs/{} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.blob, self.host, self.token
         );
         tokio::spawn(async move {
-            let mut stream = TcpStream::connect(host).await.expect("the server takes connections");
+            let mut stream = connection.await;
             stream.write_all(request.as_bytes()).await.expect("it is read");
             let mut read = 0;
-            let mut part = vec![0; 8 << 10];
+            let mut part = vec![0; SIP];
             while !enough.load(Relaxed) {
                 let length = stream.read(&mut part).await.expect("a slow reader is served");
                 assert!(length > 0, "a slow reader was cut off after {read} bytes");
                 read += length;
-                tokio::time::sleep(PACE).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         })
     }

@@ -25,3 +25,4 @@ mod random;
 mod sequences;
 mod soak;
 mod stock;
+mod uploader;

@@ -50,6 +50,33 @@ pub enum Operation {
         tag: Option<&'static str>,
         force: bool,
     },
+    /// Or unlock.
+    Lock {
+        repository: String,
+        item: Item,
+        lock: Lock,
+    },
+}
+
+/// What has a lock.
+#[derive(Clone, Copy, Debug)]
+pub enum Item {
+    Repository,
+    Manifest(usize),
+    Tag(&'static str),
+}
+
+/// What it forbids. Without the right to write nothing is deleted either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lock {
+    pub forbids_delete: bool,
+    pub forbids_write: bool,
+}
+
+impl Lock {
+    pub fn lets_delete(self) -> bool {
+        !self.forbids_delete && !self.forbids_write
+    }
 }
 
 /// How a blob is pushed.
@@ -66,7 +93,7 @@ impl Operation {
         let blob = random.below(stock.blobs.len());
         let manifest = random.below(stock.manifests.len());
         let tag = *random.pick(&TAGS);
-        match random.below(100) {
+        match random.below(115) {
             0..30 => {
                 let way = *random.pick(&[Way::Single, Way::PostPut, Way::Chunked]);
                 Self::PushBlob { repository, blob, way }
@@ -80,6 +107,17 @@ impl Operation {
             75..82 => Self::DeleteTag { repository, tag },
             82..88 => Self::DeleteManifest { repository, manifest },
             88..90 => Self::DeleteRepository { repository },
+            90..105 => {
+                let item = match random.below(6) {
+                    0 => Item::Repository,
+                    1..4 => Item::Manifest(manifest),
+                    _ => Item::Tag(tag),
+                };
+                // Most of the time things are not locked, or little else would happen.
+                let lock =
+                    Lock { forbids_delete: random.once_in(4), forbids_write: random.once_in(6) };
+                Self::Lock { repository, item, lock }
+            }
             _ => {
                 let tag = (!random.once_in(2)).then_some(tag);
                 Self::Restore { repository, manifest, tag, force: random.once_in(3) }
@@ -133,6 +171,19 @@ impl Operation {
                     format!("/acr/v1/_deleted/{repository}/_manifests/{digest}?force={force}");
                 let body = tag.map_or(json!({}), |tag| json!({ "tag": tag }));
                 status(http.request(Method::POST, &path).json(&body)).await
+            }
+            Self::Lock { repository, item, lock: Lock { forbids_delete, forbids_write } } => {
+                let path = match item {
+                    Item::Repository => format!("/acr/v1/{repository}"),
+                    Item::Manifest(manifest) => {
+                        let digest = &stock.manifests[*manifest].digest;
+                        format!("/acr/v1/{repository}/_manifests/{digest}")
+                    }
+                    Item::Tag(tag) => format!("/acr/v1/{repository}/_tags/{tag}"),
+                };
+                let (delete, write) = (!forbids_delete, !forbids_write);
+                let body = json!({ "deleteEnabled": delete, "writeEnabled": write });
+                status(http.request(Method::PATCH, &path).json(&body)).await
             }
         }
     }

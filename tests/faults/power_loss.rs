@@ -3,20 +3,22 @@
 
 use reqwest::StatusCode;
 
-use super::crash::{Load, Uploads};
+use super::crash::{Load, Starts};
 use super::data;
+use super::model::Deleted;
 use super::random::{Random, setting};
 use super::support::faulty_disk::kind;
 use super::support::http::header;
 use super::support::{Http, Options, Orlop, digest_of};
+use super::uploader::Uploads;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_failures_lose_nothing_acknowledged() {
     let rounds = setting("ORLOP_TORTURE_POWER_FAILURES", 4);
     let mut random = Random::start();
-    let mut load = Load::new(&mut random, Uploads::MayGoBack);
+    let mut load = Load::new(&mut random, Uploads::MayGoBack, Deleted::CanBeRestored);
     let mut orlop = on_faulty_disk().await;
-    let mut lost = 0;
+    let (mut lost, mut starts) = (0, Starts::default());
     for round in 1..=rounds {
         load.until_killed(&mut orlop, &mut random).await;
         // All that was not synced is gone, or only one change in so many.
@@ -27,14 +29,15 @@ async fn power_failures_lose_nothing_acknowledged() {
                 orlop.lose_power(|| !random.once_in(one_in))
             }
         };
-        orlop.restart().await;
+        starts.restart(&mut orlop).await;
         load.check(&orlop, round).await;
     }
     assert!(orlop.stop().await.success());
     let blobs = data::check(&orlop, &orlop.data_dir()).await;
     println!(
-        "{rounds} power failures, {lost} changes lost, {}, {blobs} blobs at the end",
-        load.tally()
+        "{rounds} power failures, {lost} changes lost, {}, {blobs} blobs at the end, {}",
+        load.tally(),
+        starts.tally()
     );
     assert!(lost > 0, "nothing was ever lost");
 }

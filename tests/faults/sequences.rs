@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::data;
-use super::model::{self, Model, Repository};
+use super::model::{Deleted, Model};
 use super::operation::Operation;
 use super::random::{Random, setting};
 use super::stock::Stock;
@@ -36,20 +36,16 @@ async fn random_sequences_do_what_the_model_says() {
 
 async fn sequence(client: usize, steps: usize, mut random: Random, http: Http, stock: Arc<Stock>) {
     let repositories: Vec<_> = (0..3).map(|n| format!("client{client}/r{n}")).collect();
-    let mut model: Model =
-        repositories.iter().map(|name| (name.clone(), Repository::default())).collect();
+    let mut model = Model::new(&repositories, Deleted::CanBeRestored);
     let mut done = Vec::new();
     for step in 1..=steps {
         let operation = Operation::random(&mut random, &stock, &repositories);
-        let expected = model::apply(&mut model, &stock, &operation);
+        let expected = model.apply(&stock, &operation);
         let status = operation.perform(&http, &stock).await;
         done.push(operation);
         assert_eq!(status, Some(expected), "step {step} of client {client}: {done:#?}");
         if step % PACE == 0 || step == steps {
-            for name in &repositories {
-                let seen = Repository::observe(&http, &stock, name).await;
-                assert_eq!(seen, model[name], "{name} after {done:#?}");
-            }
+            assert_eq!(model.observe(&http, &stock).await, model, "after {done:#?}");
             done.clear();
         }
     }

@@ -219,3 +219,32 @@ fn sized(blob: &str, size: usize) -> String {
     })
     .to_string()
 }
+
+/// A request that is so slow that its hold on the session runs out, and another has it meanwhile.
+#[tokio::test]
+async fn a_session_that_another_request_took_is_not_said_to_be_cancelled() {
+    let Some(servers) = replicas(1).await else { return };
+    let http = servers[0].http();
+    let session = http.start_upload("a").await;
+    let database = Database::open(servers[0].database_url(), 2).await.expect("it is there");
+    let change = async |sql: &'static str| {
+        let mut transaction = database.begin().await.expect("it can be written");
+        sqlx::query(sql).execute(&mut *transaction).await.expect("it is right");
+        transaction.commit().await.expect("it can be written");
+    };
+    change(
+        "CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql
+         AS 'BEGIN NEW.lease := ''another''; RETURN NEW; END'",
+    )
+    .await;
+    change(
+        "CREATE TRIGGER take BEFORE UPDATE ON uploads FOR EACH ROW
+         WHEN (NEW.lease IS NOT NULL) EXECUTE FUNCTION take()",
+    )
+    .await;
+    expect(http.delete(&session).await, StatusCode::CONFLICT).await;
+    change("DROP TRIGGER take ON uploads").await;
+    expect(http.get(&session).await, StatusCode::NO_CONTENT).await;
+    expect(http.delete(&session).await, StatusCode::NO_CONTENT).await;
+    expect(http.get(&session).await, StatusCode::NOT_FOUND).await;
+}

@@ -64,8 +64,10 @@ pub async fn update(
     Body(changes): Body<ChangeAttributes>,
 ) -> Result<Json<ManifestView>, Error> {
     let digest = app.registry.resolve(&repository, &Reference::parse(&reference)?).await?;
-    app.registry.change_manifest(&repository, &digest, changes.into(), caller.name()).await?;
-    show(State(app), Extension(caller), Path((repository, digest.to_string()))).await
+    let changed =
+        app.registry.change_manifest(&repository, &digest, changes.into(), caller.name()).await?;
+    let may_pull = caller.may(Action::ContentRead, &repository);
+    Ok(Json(app.registry.inspect_details(&repository, changed, may_pull).await?.into()))
 }
 
 /// Delete a manifest with all its tags

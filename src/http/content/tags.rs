@@ -137,6 +137,7 @@ pub async fn roll_back(
     Body(RollBack { digest }): Body<RollBack>,
 ) -> Result<Json<TagView>, Error> {
     let digest = digest.as_deref().map(Digest::parse).transpose()?;
-    app.registry.roll_back_tag(&repository, &tag, digest.as_ref(), caller.name()).await?;
-    show(State(app), Path((repository, tag))).await
+    let moved =
+        app.registry.roll_back_tag(&repository, &tag, digest.as_ref(), caller.name()).await?;
+    Ok(Json(moved.into()))
 }
