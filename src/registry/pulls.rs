@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::manifests::find_repository;
 use super::{Registry, RegistryError};
 use crate::metadata::manifests::StoredManifest;
 use crate::metadata::pulls::{self, Pulls};
-use crate::metadata::{now, retry};
+use crate::metadata::{self, now, retry};
 use crate::oci::{Reference, RepositoryName, Tag};
 
 /// Repositories, manifests and tags that are counted until they are kept; pulls of further ones are
@@ -187,14 +186,16 @@ impl Registry {
         Ok(pulls::of_manifests(&mut *self.database.read().await?, ids).await?)
     }
 
-    /// Pulls by each of the tags; those without any are left out.
+    /// Pulls by each of the tags; those without any are left out. None of a repository that is gone.
     pub async fn pulls_of_tags(
         &self,
         repository: &RepositoryName,
         tags: &[&Tag],
     ) -> Result<HashMap<Tag, Pulls>, RegistryError> {
         let mut connection = self.database.read().await?;
-        let key = find_repository(&mut connection, repository).await?;
+        let Some(key) = metadata::repositories::find(&mut connection, repository).await? else {
+            return Ok(HashMap::new());
+        };
         Ok(pulls::of_tags(&mut connection, key.id, tags).await?)
     }
 }

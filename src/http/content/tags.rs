@@ -139,5 +139,5 @@ pub async fn roll_back(
     let digest = digest.as_deref().map(Digest::parse).transpose()?;
     let moved =
         app.registry.roll_back_tag(&repository, &tag, digest.as_ref(), caller.name()).await?;
-    Ok(Json(moved.into()))
+    Ok(Json(view(&app, &repository, moved).await?))
 }
