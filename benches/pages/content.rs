@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::fill::{Size, numbered, run};
 
 const IMAGE: &str = "shop/image";
+
+/// The repository of many tags.
+const MANY: &str = "lists/tags";
 const LAYERS: usize = 12;
 
 /// Blobs of each small repository, half of them shared with another.
@@ -28,7 +31,7 @@ pub fn pages() -> Vec<(&'static str, String)> {
         page("tags by name", "/r/lists/tags?sort=name"),
         page("filter of tags", "/r/lists/tags?q=v00999"),
         page("filter of tags, none found", "/r/lists/tags?q=nothing"),
-        page("artifact among many", "/r/lists/tags/-/manifests/v0050000"),
+        page("image among many tags", "/r/lists/tags/-/manifests/1.0"),
         page("image of 12 layers", "/r/shop/image/-/manifests/1.0"),
         page("history of a tag", "/r/lists/tags/-/tags/v0000001"),
         page("comparison", "/r/shop/image/-/compare?a=1.0&b=1.1"),
@@ -86,35 +89,51 @@ pub async fn link_blobs(database: &Database, size: Size) {
     run(database, &statements).await;
 }
 
-/// Two images that share all layers but the last.
-pub async fn push_image(url: &str, password: &str) {
+/// Two images that share all layers but the last, alone and among many tags.
+pub async fn push_images(url: &str, password: &str) {
     let client = Client::builder().no_proxy().build().expect("a client can be made");
-    for version in ["1.0", "1.1"] {
-        let mut layers = Vec::new();
-        for n in 0..LAYERS {
-            let own = if n + 1 == LAYERS { version } else { "" };
-            let layer = push_blob(&client, url, password, layer(n, own)).await;
-            layers.push(described(&layer, "application/vnd.oci.image.layer.v1.tar+gzip"));
+    for repository in [IMAGE, MANY] {
+        let target =
+            Target { client: &client, repository: format!("{url}/v2/{repository}"), password };
+        for version in ["1.0", "1.1"] {
+            push_image(&target, version).await;
         }
-        let history: Vec<_> =
-            (0..LAYERS).map(|n| json!({"created_by": format!("RUN step {n}")})).collect();
-        let config = json!({
-            "os": "linux", "architecture": "amd64", "history": history,
-            "config": {"Env": [format!("VERSION={version}")], "Entrypoint": ["/app/server"]},
-            "rootfs": {"type": "layers", "diff_ids": []},
-        });
-        let config = push_blob(&client, url, password, config.to_string().into_bytes()).await;
-        let manifest = json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": described(&config, "application/vnd.oci.image.config.v1+json"),
-            "layers": layers,
-        });
-        let request = client.put(format!("{url}/v2/{IMAGE}/manifests/{version}"));
-        let request = request.header("content-type", manifest["mediaType"].as_str().expect("text"));
-        let answer = request.basic_auth("admin", Some(password)).body(manifest.to_string());
-        let answer = answer.send().await.expect("the server answers");
-        assert_eq!(answer.status(), StatusCode::CREATED);
     }
+}
+
+/// Where images go.
+struct Target<'a> {
+    client: &'a Client,
+    /// The address of a repository.
+    repository: String,
+    password: &'a str,
+}
+
+async fn push_image(target: &Target<'_>, version: &str) {
+    let mut layers = Vec::new();
+    for n in 0..LAYERS {
+        let own = if n + 1 == LAYERS { version } else { "" };
+        let layer = push_blob(target, layer(n, own)).await;
+        layers.push(described(&layer, "application/vnd.oci.image.layer.v1.tar+gzip"));
+    }
+    let history: Vec<_> =
+        (0..LAYERS).map(|n| json!({"created_by": format!("RUN step {n}")})).collect();
+    let config = json!({
+        "os": "linux", "architecture": "amd64", "history": history,
+        "config": {"Env": [format!("VERSION={version}")], "Entrypoint": ["/app/server"]},
+        "rootfs": {"type": "layers", "diff_ids": []},
+    });
+    let config = push_blob(target, config.to_string().into_bytes()).await;
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": described(&config, "application/vnd.oci.image.config.v1+json"),
+        "layers": layers,
+    });
+    let request = target.client.put(format!("{}/manifests/{version}", target.repository));
+    let request = request.header("content-type", manifest["mediaType"].as_str().expect("text"));
+    let answer = request.basic_auth("admin", Some(target.password)).body(manifest.to_string());
+    let answer = answer.send().await.expect("the server answers");
+    assert_eq!(answer.status(), StatusCode::CREATED);
 }
 
 /// A digest and a size.
@@ -124,11 +143,12 @@ fn described((digest, size): &Blob, media_type: &str) -> Value {
     json!({"mediaType": media_type, "digest": digest, "size": size})
 }
 
-async fn push_blob(client: &Client, url: &str, password: &str, content: Vec<u8>) -> Blob {
+async fn push_blob(target: &Target<'_>, content: Vec<u8>) -> Blob {
     let (digest, size) =
         (format!("sha256:{}", hex::encode(Sha256::digest(&content))), content.len());
-    let request = client.post(format!("{url}/v2/{IMAGE}/blobs/uploads/?digest={digest}"));
-    let request = request.basic_auth("admin", Some(password)).body(content);
+    let request =
+        target.client.post(format!("{}/blobs/uploads/?digest={digest}", target.repository));
+    let request = request.basic_auth("admin", Some(target.password)).body(content);
     let answer = request.send().await.expect("the server answers");
     assert_eq!(answer.status(), StatusCode::CREATED);
     (digest, size)

@@ -44,7 +44,7 @@ async fn main() {
     eprintln!("filled in {:.0?}", begin.elapsed());
 
     let server = Server::start(folder.path());
-    content::push_image(&server.url, PASSWORD).await;
+    content::push_images(&server.url, PASSWORD).await;
     let plan = folder.path().join("plan.json");
     let pages: Vec<_> =
         content::pages().iter().map(|(name, path)| json!({"name": name, "path": path})).collect();
